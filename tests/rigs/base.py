@@ -159,15 +159,15 @@ class Server:
 
     def wait_for_greeting(self, port: int, *, banner: bytes = b"* OK", seconds: float = 20.0) -> None:
         """Wait for the greeting: several daemons listen before they can answer."""
-        seen: bytes | OSError = b""
+        seen: object = b""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.daemon is not None and self.daemon.poll() is not None:
                 break
             try:
                 with socket.create_connection((HOST, port), timeout=2.0) as line:
-                    seen = line.recv(512)
-                    if isinstance(seen, bytes) and seen.startswith(banner):
+                    seen = greeting = line.recv(512)
+                    if greeting.startswith(banner):
                         return
             except OSError as error:
                 seen = error

@@ -17,7 +17,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from tests.rigs.base import Account, Server, free_port, need, own_certificate
 
-Format = Literal["maildir", "mdbox", "sdbox", "mbox"]
+Layout = Literal["maildir", "mdbox", "sdbox", "mbox"]
 ADMIN, ADMIN_PASSWORD = "admin", "adminpw"
 
 _LOCATIONS: dict[str, str] = {
@@ -153,7 +153,7 @@ namespace shared {{
 
 
 class _Options(NamedTuple):
-    format: Format
+    layout: Layout
     separator: str
     prefix: str
     tls: bool
@@ -163,7 +163,7 @@ class _Options(NamedTuple):
 
 
 class Dovecot(Server):
-    """``Dovecot({"u1": "pw"}, format="mdbox", separator="/")``; ports in ``imap`` and, with TLS, ``imaps``."""
+    """``Dovecot({"u1": "pw"}, layout="mdbox", separator="/")``; ports in ``imap`` and, with TLS, ``imaps``."""
 
     name: ClassVar[str] = "dovecot"
 
@@ -171,7 +171,7 @@ class Dovecot(Server):
         self,
         passwords: Mapping[str, str],
         *,
-        format: Format = "maildir",
+        layout: Layout = "maildir",
         separator: str = ".",
         prefix: str = "",
         tls: bool = False,
@@ -182,7 +182,7 @@ class Dovecot(Server):
         """``shared``: other people's folders in a namespace of their own; ``extra``: more lines of configuration."""
         need("/usr/sbin/dovecot", "Dovecot")
         super().__init__()
-        self.options = _Options(format, separator, prefix, tls, shared, quota, extra)
+        self.options = _Options(layout, separator, prefix, tls, shared, quota, extra)
         self.imaps = free_port() if self.options.tls else 0
         self.certificate: Path | None = None
         self._quotas: dict[str, str] = {}
@@ -241,7 +241,7 @@ class Dovecot(Server):
 
     def _config(self) -> str:
         chosen = self.options
-        location = _LOCATIONS[chosen.format]
+        location = _LOCATIONS[chosen.layout]
         internal = "dovecot" if os.geteuid() == 0 else _mail_user()
         if chosen.tls:
             self.certificate, key = own_certificate(self.dir)

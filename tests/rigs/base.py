@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 HOST = "127.0.0.1"
+_USUAL_BOX = "/var/cache/mailferry-test/box"  # as ./test has it
 _ports = random.Random()  # deliberately not seeded: several test runs share one machine
 
 
@@ -63,16 +64,16 @@ def temporary_root() -> Path:
 
 def private_box(name: str) -> Path:
     """Where ``tests/rigs/install`` unpacked a server that cannot be installed beside another one."""
-    box = Path(os.environ.get("MAILFERRY_TEST_BOX") or cache_folder() / "box") / name
+    box = Path(os.environ.get("MAILFERRY_TEST_BOX") or _USUAL_BOX) / name
     if not box.is_dir():
         raise MissingServer(name.capitalize())
     return box
 
 
 def cache_folder() -> Path:
-    """What the tests keep between runs: unpacked servers, compiled rigs."""
+    """What the tests of one person keep between runs: compiled rigs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mailferry-tests"
+    return Path(base) / "mailferry-test"
 
 
 def need(path: str | Path, what: str) -> Path:

@@ -1,0 +1,1 @@
+"""Account lists: one file per format, each read into the Roster of base.py."""

@@ -1,0 +1,225 @@
+"""The MoveAccounts list: a text file whose first line names its columns, separated by tabs, commas or semicolons.
+
+``Name`` and ``Password`` sign in at the source, ``NewName`` and ``NewPassword`` at the target; where these two are
+missing or empty the first two serve both sides. Every other column is ignored, so that the file may be the one the
+accounts were imported from. Between tabs every character stands for itself, a ``"`` too; between commas or semicolons
+a field may be quoted as spreadsheets do (RFC 4180 §2), within one line. Passwords are taken as they stand.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from migrator.rosters.base import BadRoster, Needs, Refusal, Roster, RosterRow
+from migrator.secret import Secret
+
+LINE_BYTES: Final = 64 * 1024
+UTF16_BYTES: Final = 16 * 1024 * 1024  # decoded as a whole
+ROWS: Final = 200_000
+SEPARATORS: Final = {"\t": "tab", ",": "comma", ";": "semicolon"}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_TITLES: Final = {"name": "Name", "password": "Password", "newname": "NewName", "newpassword": "NewPassword"}
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str | None  # None: the bytes are not UTF-8
+
+
+class _Columns(NamedTuple):
+    """Where each wanted field stands in a row."""
+
+    separator: str
+    width: int
+    places: dict[str, int]  # only what the list has
+    ignored: list[str]
+
+
+def read(path: Path, needs: Needs) -> Roster:
+    """Read a list. Raises ``BadRoster`` when it cannot be read as a whole, ``OSError`` when not at all.
+
+    The memory taken does not depend on the length of a line. Rows that meet in one mailbox are found by
+    :meth:`Roster.checked`, which knows whether both sides are one server.
+    """
+    rows: list[RosterRow] = []
+    refusals: list[Refusal] = []
+    with path.open("rb") as file:
+        lines = (line for line in _lines(file) if line.text is None or line.text.strip())
+        columns = _columns(next(lines, None), needs)
+        for line in lines:
+            made = _row(line, columns, needs)
+            if isinstance(made, RosterRow):
+                rows.append(made)
+            elif made:
+                refusals.append(made)
+            if len(rows) + len(refusals) > ROWS:
+                raise BadRoster(f"The list has more than {ROWS:,} rows. Split it.")
+    if not rows and not refusals:
+        raise BadRoster("The list names its columns, but no account follows.")
+    return Roster(rows, refusals, columns.ignored)
+
+
+def _lines(file: BinaryIO) -> Iterator[_Line]:
+    head = file.readline(LINE_BYTES + 1)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from _utf16_lines(head + file.read(UTF16_BYTES + 1 - len(head)))
+        return
+    number = 1
+    line = head.removeprefix(codecs.BOM_UTF8)
+    while line:
+        _refuse_long(len(line), number)
+        yield _Line(number, _utf8(line))
+        line = file.readline(LINE_BYTES + 1)
+        number += 1
+
+
+def _utf16_lines(content: bytes) -> Iterator[_Line]:
+    # what spreadsheets call "Unicode text"; the byte order mark says which of the two it is
+    if len(content) > UTF16_BYTES:
+        raise BadRoster(f"The list is UTF-16 and larger than {UTF16_BYTES >> 20} MB. Save it as UTF-8.")
+    try:
+        text = content.decode("utf-16")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].decode("utf-16", "replace").count("\n") + 1
+        raise BadRoster(f"Line {number:,}: the list begins as UTF-16 and is not. Save it as UTF-8.") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        _refuse_long(len(line), number)
+        yield _Line(number, line.removesuffix("\r"))
+
+
+def _refuse_long(length: int, number: int) -> None:
+    if length > LINE_BYTES:
+        raise BadRoster(f"Line {number:,} is longer than {LINE_BYTES:,} characters: this is not a list of accounts.")
+
+
+def _utf8(line: bytes) -> str | None:
+    try:
+        return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _columns(header: _Line | None, needs: Needs) -> _Columns:
+    text = _header_text(header)
+    separator = max(SEPARATORS, key=lambda mark: len(_wanted(text, mark)))
+    fields = _split(text, separator)
+    names = [field.strip().casefold() for field in fields]
+    for name, title in _TITLES.items():
+        if names.count(name) > 1:
+            raise BadRoster(f"The first line names the column {title} more than once.")
+    places = {name: names.index(name) for name in _TITLES if name in names}
+    _refuse_missing(places, needs)
+    used = _used(needs)
+    ignored = [_title(field, at) for at, field in enumerate(fields, start=1) if names[at - 1] not in used]
+    return _Columns(separator, len(fields), places, ignored)
+
+
+def _header_text(header: _Line | None) -> str:
+    if header is None:
+        raise BadRoster("The list is empty. Its first line must name the columns: Name and Password at least.")
+    if header.text is None:
+        raise BadRoster("The first line is not UTF-8 text. Save the list as UTF-8.")
+    if "\0" in header.text:
+        raise BadRoster(
+            "The first line holds NUL characters: this is no text, or UTF-16 without its mark. Save the list as UTF-8."
+        )
+    if "\r" in header.text:
+        raise BadRoster("The list ends its lines with CR alone, as very old Macs did. Save it with usual line ends.")
+    return header.text
+
+
+def _wanted(text: str, separator: str) -> set[str]:
+    return {field.strip().casefold() for field in _split(text, separator)} & _TITLES.keys()
+
+
+def _refuse_missing(places: dict[str, int], needs: Needs) -> None:
+    missing = [] if "name" in places else ["Name"]
+    target_only = "newpassword" in places and not needs.source_password
+    if "password" not in places and any(needs) and not target_only:
+        missing.append("Password")
+    if missing:
+        # the columns found are not repeated: where the line of names is missing they are somebody's password
+        raise BadRoster(
+            f"The first line does not name the column {' and the column '.join(missing)}. It must name all columns, "
+            "separated by tabs, commas or semicolons: Name and Password, and if wanted NewName and NewPassword."
+        )
+
+
+def _used(needs: Needs) -> set[str]:
+    used = {"name", "newname"}
+    if any(needs):
+        used.add("password")
+    if needs.target_password:
+        used.add("newpassword")
+    return used
+
+
+def _title(field: str, at: int) -> str:
+    return field.strip() or f"column {at} (without a name)"
+
+
+def _split(text: str, separator: str) -> list[str]:
+    if separator == "\t":
+        return text.split("\t")
+    # strict: a quote left open or followed by more text is an error instead of a guess
+    try:
+        return next(csv.reader([text], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _row(line: _Line, columns: _Columns, needs: Needs) -> RosterRow | Refusal | None:
+    if line.text is None:
+        return Refusal(line.number, "The line is not UTF-8 text. Save the list as UTF-8.")
+    if "\0" in line.text:
+        return Refusal(line.number, "The line holds a NUL character, which no name and no password can have.")
+    fields = _split(line.text, columns.separator)
+    if not fields:
+        return Refusal(line.number, 'A quoted field is not closed, or goes on after its quote. Inside quotes write "".')
+    if len(fields) != columns.width:
+        mark = SEPARATORS[columns.separator]
+        return Refusal(
+            line.number, f"The first line names {columns.width} columns ({mark}), this line has {len(fields)}."
+        )
+    # spreadsheets leave rows of nothing but separators behind
+    return _account(line.number, fields, columns, needs) if any(fields) else None
+
+
+def _account(number: int, fields: list[str], columns: _Columns, needs: Needs) -> RosterRow | Refusal:
+    given = {name: fields[at] for name, at in columns.places.items()}
+    source_user, source_password = given["name"], given.get("password", "")
+    target_user = given.get("newname") or source_user
+    target_password = given.get("newpassword") or source_password
+    complaint = (
+        _name_complaint(source_user, "Name")
+        or _name_complaint(target_user, "NewName")
+        or (_password_complaint(source_password, "Password") if needs.source_password else "")
+        or (_password_complaint(target_password, "NewPassword") if needs.target_password else "")
+    )
+    if complaint:
+        return Refusal(number, complaint)
+    source_secret = Secret(source_password) if needs.source_password else None
+    target_secret = Secret(target_password) if needs.target_password else None
+    return RosterRow(number, source_user, target_user, source_secret, target_secret)
+
+
+def _name_complaint(name: str, column: str) -> str:
+    if not name.strip():
+        return f"The field {column} is empty."
+    if name != name.strip():
+        return f"The field {column} begins or ends with a blank."
+    if _CONTROL.search(name):
+        return f"The field {column} holds a control character."
+    return ""
+
+
+def _password_complaint(password: str, column: str) -> str:
+    if not password:
+        return f"The field {column} is empty."
+    # a CR inside a line is a broken line end, never part of what a person typed
+    return f"The field {column} holds a line break." if "\r" in password else ""

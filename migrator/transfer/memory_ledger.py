@@ -1,0 +1,62 @@
+"""A ledger in memory: for dry runs and tests, held to the same contract as the one on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from migrator.errors import MigratorError
+from migrator.transfer.chain import NO_LEAF, Tip, advance
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
+
+
+class MemoryLedger:
+    """Implements :class:`migrator.transfer.ledger.Ledger`; lives as long as the object."""
+
+    def __init__(self) -> None:
+        self._pair: tuple[str, str] | None = None
+        self._states: dict[bytes, FolderState] = {}
+        self._leaves: dict[bytes, list[Leaf]] = {}
+        self._left_behind: dict[tuple[bytes, int, int], LeftBehind] = {}
+
+    def bind(self, source: str, target: str) -> None:
+        """See Ledger."""
+        self._pair = self._pair or (source, target)
+        if self._pair != (source, target):
+            raise MigratorError("ledger.other_pair")
+
+    def states(self) -> list[FolderState]:
+        """See Ledger."""
+        return list(self._states.values())
+
+    def begin(self, states: Sequence[FolderState]) -> None:
+        """See Ledger."""
+        self.commit(states=states)
+
+    def commit(
+        self,
+        *,
+        leaves: Sequence[Leaf] = (),
+        states: Sequence[FolderState] = (),
+        left_behind: Sequence[LeftBehind] = (),
+        resolved: Sequence[tuple[bytes, int, int]] = (),
+    ) -> None:
+        """See Ledger."""
+        advance(self._tip, leaves, states)  # raises before anything is written
+        for leaf in leaves:
+            self._leaves.setdefault(leaf.folder, []).append(leaf)
+        for key in resolved:
+            self._left_behind.pop(key, None)
+        self._left_behind.update({row[:3]: row for row in left_behind})
+        self._states.update({state.source: state for state in states})
+
+    def _tip(self, folder: bytes) -> Tip:
+        chain = self._leaves.get(folder)
+        return Tip(len(chain), chain[-1].digest) if chain else NO_LEAF
+
+    def leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger."""
+        yield from tuple(self._leaves.get(folder, ()))
+
+    def left_behind(self) -> Iterator[LeftBehind]:
+        """See Ledger."""
+        yield from (row for _, row in sorted(self._left_behind.items()))

@@ -1,0 +1,123 @@
+"""What the engine tells while it works. Codes and numbers only: people's words are made where they are shown.
+
+``durable`` events belong into a log that is kept; the others only move a progress bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from migrator.errors import MigratorError
+from migrator.mail import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    name: ClassVar[str] = "event"
+    durable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassPlanned(Event):
+    """Both sides are listed and compared: the exact totals of what this pass will move."""
+
+    name: ClassVar[str] = "pass.planned"
+    folders: int
+    messages: int
+    size_bytes: int
+    flag_changes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """So much of the plan is confirmed by the target."""
+
+    name: ClassVar[str] = "pass.progress"
+    durable: ClassVar[bool] = False
+    messages: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRenamed(Event):
+    """A folder gets another name on the target than a mere change of separator explains."""
+
+    name: ClassVar[str] = "folder.renamed"
+    folder: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderFailed(Event):
+    """One folder could not be finished; the others go on."""
+
+    name: ClassVar[str] = "folder.failed"
+    folder: str
+    error: MigratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLeftBehind(Event):
+    """A message that is not on the target, with its outcome and, where a server spoke, the error. Never its content."""
+
+    name: ClassVar[str] = "message.left_behind"
+    folder: str
+    uid: int
+    outcome: Outcome
+    error: MigratorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsLost(Event):
+    """Flags that the target folder does not keep (PERMANENTFLAGS), and on how many messages they stood."""
+
+    name: ClassVar[str] = "flags.lost"
+    folder: str
+    flag: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAltered(Event):
+    """A message is on the target, but something beside its body differs by necessity: ``what`` is flags or date."""
+
+    name: ClassVar[str] = "message.altered"
+    folder: str
+    uid: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountsDiffer(Event):
+    """A source folder's own count and the list of its messages disagree; the list is what was copied."""
+
+    name: ClassVar[str] = "folder.counts_differ"
+    folder: str
+    counted: int
+    listed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnecting(Event):
+    """A line was lost; the pass goes on from its ledger after looking at the target."""
+
+    name: ClassVar[str] = "pass.reconnecting"
+    error: MigratorError
+    attempt: int
+
+
+class EventSink(Protocol):
+    """Takes events. Must not raise for want of space or listeners; may raise to stop a caller that lost its right to work."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Silence:
+    """The sink of callers that do not listen."""
+
+    def emit(self, event: Event) -> None:
+        pass

@@ -1,0 +1,148 @@
+"""Values of mail: folders, messages, flags, digests. Immutable where they are shared, and small, for there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from imapclient import imap_utf7
+
+Flags = frozenset[str]
+"""Flags of one message: system flags in canonical case (``\\Seen``), keywords as the server spells them. Never ``\\Recent``."""
+
+NO_FLAGS: Final[Flags] = frozenset()
+SYSTEM_FLAGS: Final = {name.casefold(): name for name in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")}
+DELETED: Final = "\\Deleted"
+RECENT: Final = "\\recent"
+
+
+class Outcome(IntEnum):
+    """Where a message of the source ended. Every message has exactly one; the numbers are stored, never reuse one."""
+
+    COPIED = 1
+    ALREADY_THERE = 2
+    EMPTY = 3
+    TOO_BIG = 4
+    REFUSED = 5
+    UNREADABLE = 6
+    VANISHED = 7
+    MARKED_DELETED = 8
+
+    @property
+    def is_on_target(self) -> bool:
+        """True when the target holds the message."""
+        return self in (Outcome.COPIED, Outcome.ALREADY_THERE)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPath:
+    """A folder as its own server names it.
+
+    ``raw`` (the unquoted bytes of the name on the wire) is the identity: names that do not decode stay usable.
+    ``separator`` is that folder's own hierarchy separator, None for a flat name (NIL).
+    """
+
+    raw: bytes
+    separator: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, segments: tuple[str, ...], separator: str | None) -> FolderPath:
+        """Build the path a server with ``separator`` uses for decoded ``segments`` (modified UTF-7, RFC 3501 §5.1.3)."""
+        return cls(bytes(imap_utf7.encode((separator or "").join(segments))), separator)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The name for people and for mapping, one string per level; raw UTF-8 and broken modified UTF-7 decode too."""
+        parts = self.raw.split(self.separator.encode("ascii")) if self.separator else [self.raw]
+        return tuple(_decode_segment(part) for part in parts)
+
+    @property
+    def display(self) -> str:
+        """The name for people, levels joined by ``/``."""
+        return "/".join(self.segments)
+
+    @property
+    def is_inbox(self) -> bool:
+        """INBOX is case-insensitive (RFC 3501 §5.1), every other name is not."""
+        return self.raw.upper() == b"INBOX"
+
+
+def _decode_segment(part: bytes) -> str:
+    try:
+        text = imap_utf7.decode(part)
+        if imap_utf7.encode(text) == part:
+            return str(text)
+    except (UnicodeDecodeError, ValueError):
+        pass
+    try:
+        return part.decode("utf-8")
+    except UnicodeDecodeError:
+        return part.decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder and what its server says of it. Counters are None where the server did not tell."""
+
+    path: FolderPath
+    selectable: bool = True
+    subscribed: bool = False
+    special_use: str | None = None  # "\\Sent", "\\Trash" ... (RFC 6154)
+    no_inferiors: bool = False
+    uidvalidity: int | None = None
+    uidnext: int | None = None
+    messages: int | None = None
+    highestmodseq: int | None = None  # None also for NOMODSEQ and 0 (RFC 7162 §3.1.2)
+    permanent_flags: Flags | None = (
+        None  # target only, after ensure_folders; contains "\\*" when new keywords are allowed
+    )
+
+
+class MessageMeta(NamedTuple):
+    """One message as a scan sees it."""
+
+    path: FolderPath
+    uid: int
+    size_bytes: int  # RFC822.SIZE: good for planning only, servers lie
+    internal_date: int | None  # seconds since the epoch; None when the server's date made no sense
+    zone_minutes: int  # the zone the server wrote it in
+    flags: Flags
+
+
+class Digest(NamedTuple):
+    """The two hashes of a message, and the size of the form that is compared (see canonical form in README.md)."""
+
+    source: bytes  # SHA-256 of the literal as it came
+    canonical: bytes  # SHA-256 of its canonical form
+    canonical_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A message on its way: a body of known length, and, once planned, where it goes.
+
+    Either ``whole`` (small messages) or ``stream`` (pieces, to be taken once and in full before the next message is
+    asked for) is set. The sender drops the body after sending it; the rest stays for the receipt.
+    """
+
+    path: FolderPath  # in the source
+    uid: int
+    size_bytes: int  # length of the literal: exactly what the body yields
+    whole: bytes | None = None
+    stream: Iterator[bytes] | None = None
+    target: FolderPath | None = None
+    flags: Flags = NO_FLAGS
+    internal_date: int | None = None
+    zone_minutes: int = 0
+    digest: Digest | None = None  # set by whoever hashes the body on its way
+
+
+class NewFolder(NamedTuple):
+    """What a target folder shall be like. ``create`` is False for one that is already there."""
+
+    path: FolderPath
+    create: bool
+    subscribe: bool
+    special_use: str | None

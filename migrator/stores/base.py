@@ -1,0 +1,146 @@
+"""The contracts of stores. Requests name many folders at once: no round trip may depend on one folder or one message.
+
+All methods raise ``MigratorError``: radius *account* or wider ends the session's work, what concerns a single folder
+is handed out in the stream as ``Trouble`` instead, so that the other folders go on. A store connects on first use;
+after an error of radius account or wider, or after :meth:`Store.drop`, the next call connects anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from migrator.errors import MigratorError
+from migrator.mail import Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Optional abilities of a store, known after the first call; asked for, never guessed."""
+
+    condstore: bool = False  # scan(changed_since) works and Folder.highestmodseq is told
+    uidplus: bool = False  # receipts carry target UIDs
+    append_limit_bytes: int | None = None
+    special_use: bool = False  # CREATE can set a role
+    keeps_internal_date: bool = True
+    case_insensitive_names: bool = False
+    product: str = ""  # as ID or the greeting tells, for people and profiles
+
+
+class ScanRequest(NamedTuple):
+    """Metadata of messages with UID > ``after_uid``; with ``changed_since`` only those changed after that mod-sequence."""
+
+    path: FolderPath
+    uidvalidity: int | None = None  # when given and no longer true, the folder ends in Trouble
+    after_uid: int = 0
+    changed_since: int | None = None
+
+
+class ReadRequest(NamedTuple):
+    """Bodies of ``uids`` (ascending). ``known_uids`` are all UIDs that exist in the folder, so that runs become ranges."""
+
+    path: FolderPath
+    uids: Sequence[int]
+    uidvalidity: int | None = None
+    known_uids: Sequence[int] | None = None
+
+
+class Trouble(NamedTuple):
+    """The rest of one folder's request could not be done. ``reply`` of the error holds the server's words."""
+
+    path: FolderPath
+    error: MigratorError
+
+
+class Receipt(NamedTuple):
+    """The server's answer to one append command: a bundle that is stored (``error`` None) or refused as a whole.
+
+    ``target_uids`` are in the order of ``messages``; None when stored but the server does not tell (no UIDPLUS).
+    """
+
+    target: FolderPath
+    messages: Sequence[Message]  # bodies dropped
+    target_uids: Sequence[int] | None
+    error: MigratorError | None = None
+    target_uidvalidity: int | None = None
+
+
+class Store(Protocol):
+    """One login, one account. Not thread-safe."""
+
+    @property
+    def features(self) -> Features:
+        """What this store can do; connects when it has not yet."""
+        ...
+
+    def folders(self) -> list[Folder]:
+        """List the personal namespace: attributes, subscription, role and counters of every folder.
+
+        Folders that exist only as names are there with ``selectable`` False. Reads only; repeatable.
+        """
+        ...
+
+    def prefix(self) -> tuple[str, str | None]:
+        """Return the personal namespace's prefix and separator, for example ``("INBOX.", ".")``. Connects if needed."""
+        ...
+
+    def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        """Yield metadata folder by folder in the order of ``requests``, UIDs ascending in a folder; flat memory.
+
+        Reads only, sets no flag, repeatable. UIDs below or at ``after_uid`` never come out.
+        """
+        ...
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        """Yield bodies folder by folder in the order of ``requests``, UIDs ascending in a folder; flat memory.
+
+        Never sets ``\\Seen``. UIDs that no longer exist, or that the server does not hand out, are left out: the caller
+        compares. A server's refusal ends the folder with ``Trouble`` after what was delivered.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Forget the connection without manners; the next call connects anew. Safe at any time, even mid-iteration."""
+        ...
+
+    def close(self) -> None:
+        """Sign off politely when idle, else drop. Idempotent; never raises."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class SourceStore(Store, Protocol):
+    """A store that mail is read from."""
+
+
+class TargetStore(Store, Protocol):
+    """A store that mail is written to. Its read side serves matching, verify and recovery."""
+
+    def ensure_folders(self, folders: Sequence[NewFolder]) -> list[Folder | Trouble]:
+        """Create, subscribe and give roles to all of them in one send; return each freshly selected, in order.
+
+        The returned folders carry UIDVALIDITY, UIDNEXT, the number of messages and PERMANENTFLAGS. Idempotent: a folder
+        that is already there is success; a role that is already taken is left off. May have half happened when it raises.
+        """
+        ...
+
+    def append(self, messages: Iterable[Message], *, bundle_messages: int | None = None) -> Iterator[Receipt]:
+        """Store what it is fed, over many folders, order kept; yield a receipt per command as the server confirms.
+
+        Flags and dates are sent as given (the caller has filtered flags). At most one window is unconfirmed.
+        ``bundle_messages`` caps a bundle below the usual size. Not idempotent. When it raises, everything fed and not
+        yet confirmed is of unknown outcome: look before sending it again. When ``messages`` raises in the middle of a
+        body the connection is dropped and that error passes through.
+        """
+        ...
+
+    def set_flags(self, changes: Mapping[FolderPath, Mapping[int, Flags]]) -> list[Trouble]:
+        """Replace the flags of target UIDs. Idempotent; UIDs that are gone are skipped. May have half happened."""
+        ...

@@ -1,0 +1,289 @@
+"""run_pass(): one walk over an account that copies what is missing and says where every message ended.
+
+The same road serves the first copy, a delta, a catch-up, and going on after a crash: list, compare with the ledger,
+look where the ledger cannot know, journal, stream, record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from migrator.errors import MigratorError, Patience
+from migrator.events import EventSink, FlagsLost, FolderFailed, Reconnecting, Silence
+from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
+from migrator.mail import Flags, Folder, FolderPath, NewFolder, Outcome
+from migrator.stores.base import SourceStore, TargetStore, Trouble
+from migrator.transfer.folder_pass import FolderPass, FolderResult
+from migrator.transfer.ledger import Ledger
+from migrator.transfer.listing import plan_pass
+from migrator.transfer.look import look
+from migrator.transfer.plan import CopyPolicy, Depth, kept_flags
+from migrator.transfer.stream import Stream
+from migrator.transfer.terms import PassMemory, Terms
+
+RECONNECT_SECONDS: Final = (0.0, 1.0, 5.0)  # before the first, second, every further attempt without progress
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What a pass did, and where all messages of the account stand after it."""
+
+    folders: Sequence[FolderResult] = ()
+    seconds: float = 0.0
+    error: MigratorError | None = None  # what ended the pass early
+    is_stopped: bool = False
+    is_dry_run: bool = False
+
+    @property
+    def totals(self) -> Mapping[Outcome, int]:
+        """How many messages ended where, over all folders and passes."""
+        sums: Counter[Outcome] = Counter()
+        for folder in self.folders:
+            sums.update(folder.totals)
+        return {outcome: count for outcome, count in sorted(sums.items()) if count}
+
+    @property
+    def listed(self) -> int:
+        """How many messages the source has."""
+        return sum(folder.listed for folder in self.folders)
+
+    @property
+    def removed(self) -> int:
+        """How many recorded messages the source no longer has."""
+        return sum(folder.removed for folder in self.folders)
+
+    @property
+    def appended(self) -> int:
+        """How many messages this pass stored on the target."""
+        return sum(folder.appended for folder in self.folders)
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes of messages this pass stored on the target."""
+        return sum(folder.appended_bytes for folder in self.folders)
+
+    @property
+    def flag_changes(self) -> int:
+        """How many messages got other flags on the target."""
+        return sum(folder.flag_changes for folder in self.folders)
+
+    @property
+    def is_complete(self) -> bool:
+        """True when the pass reached its end in every folder."""
+        return (
+            self.error is None
+            and not self.is_stopped
+            and not self.is_dry_run
+            and all(folder.error is None for folder in self.folders)
+        )
+
+    @property
+    def is_balanced(self) -> bool:
+        """True when every message of the source has exactly one named outcome. Anything else is not done."""
+        return self.is_complete and all(folder.is_balanced for folder in self.folders)
+
+
+def run_pass(
+    source: SourceStore,
+    target: TargetStore,
+    ledger: Ledger,
+    *,
+    policy: CopyPolicy | None = None,
+    sink: EventSink | None = None,
+    limits: Limits | None = None,
+    stop: StopSignal | None = None,
+    clock: Clock | None = None,
+) -> PassResult:
+    """Copy what the target lacks; return where every message stands.
+
+    Safe to repeat at any time: an interrupted pass goes on, a finished one does nothing. Lost lines are taken up again
+    a few times; what ends the pass for good stands in ``error``. Raises only what is not a matter of mail servers,
+    ``MigratorError`` of the ledger included.
+    """
+    terms = Terms(
+        policy or CopyPolicy(), sink or Silence(), limits or Limits(), stop or NeverStop(), clock or SystemClock()
+    )
+    memory = PassMemory()
+    begun = terms.clock.monotonic()
+    in_vain = 0
+    folders: list[FolderPass] = []
+    while True:
+        before = memory.settled()
+        attempt = _Attempt(source, target, ledger, terms, memory)
+        error = attempt.run()
+        folders = attempt.folders or folders
+        in_vain = 0 if memory.settled() > before else in_vain + 1
+        if (
+            error is None
+            or attempt.is_stopped
+            or error.patience is not Patience.NOW
+            or in_vain > terms.limits.reconnects
+        ):
+            return _conclude(folders, error, attempt.is_stopped, terms, begun)
+        terms.sink.emit(Reconnecting(error=error, attempt=in_vain))
+        source.drop()
+        target.drop()
+        terms.clock.wait(RECONNECT_SECONDS[min(in_vain, len(RECONNECT_SECONDS) - 1)])
+
+
+def _conclude(
+    folders: Sequence[FolderPass], error: MigratorError | None, is_stopped: bool, terms: Terms, begun: float
+) -> PassResult:
+    for folder in folders:
+        if folder.error is not None:
+            terms.sink.emit(FolderFailed(folder=folder.source.path.display, error=folder.error))
+    return PassResult(
+        [folder.result() for folder in folders],
+        terms.clock.monotonic() - begun,
+        error,
+        is_stopped,
+        terms.policy.dry_run,
+    )
+
+
+@dataclass(eq=False)
+class _Attempt:
+    """From listing both sides to the last commit, or to the first thing that ends it."""
+
+    source: SourceStore
+    target: TargetStore
+    ledger: Ledger
+    terms: Terms
+    memory: PassMemory
+    folders: list[FolderPass] = field(default_factory=list)
+    is_stopped: bool = False
+
+    def run(self) -> MigratorError | None:
+        """Work; return what ended it early, None at the end. Folders with an error of their own do not end it."""
+        try:
+            self.folders = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
+            if not self.terms.policy.dry_run:
+                self._carry_out()
+        except MigratorError as error:
+            if error.code.startswith("ledger."):
+                raise
+            return error
+        return self._first_restart()
+
+    def _carry_out(self) -> None:
+        self._open_targets()
+        self._journal()
+        stream = Stream(self.source, self.target, self.ledger, self.folders, self.terms, self.memory)
+        stream.run()
+        if self.terms.stop.is_set() and any(folder.has_work for folder in self.folders):
+            self.is_stopped = True
+            return
+        self._place_copied()
+        self._set_flags()
+        self._finish()
+
+    def _first_restart(self) -> MigratorError | None:
+        """Return the error of a folder that a new attempt would mend (renumbered, removed meanwhile)."""
+        errors = (folder.error for folder in self.folders if folder.error is not None)
+        return next((error for error in errors if error.patience is Patience.NOW), None)
+
+    def _open_targets(self) -> None:
+        """Create, subscribe and open in one send every target folder that is missing or will be written to."""
+        wanted = [folder for folder in self.folders if folder.error is None and _needs_opening(folder)]
+        requests = [
+            NewFolder(
+                folder.target_path,
+                folder.listed_target is None,
+                folder.source.subscribed and not (folder.listed_target and folder.listed_target.subscribed),
+                folder.special_use,
+            )
+            for folder in wanted
+        ]
+        opened = self.target.ensure_folders(requests) if requests else []
+        for folder, answer in zip(wanted, opened, strict=True):
+            if isinstance(answer, Trouble):
+                folder.error = answer.error
+            else:
+                _adopt_target(folder, answer)
+
+    def _journal(self) -> None:
+        """Note where our appends begin, before the first."""
+        states = []
+        for folder in self.folders:
+            if folder.error is None and folder.has_work and folder.target is not None:
+                uidnext = folder.target.uidnext or 1
+                state = folder.state
+                folder.state = replace(
+                    state,
+                    is_complete=False,
+                    intent_uidnext=min(folder.look_from or uidnext, folder.looked_to or uidnext, uidnext),
+                    ours_from=uidnext if state.ours_from is None else state.ours_from,
+                )
+                states.append(folder.state)
+        if states:
+            self.ledger.begin(states)
+
+    def _place_copied(self) -> None:
+        """Find out where copies are whose place the server did not tell."""
+        homeless = [folder for folder in self.folders if folder.unplaced and folder.error is None]
+        for folder in homeless:
+            folder.compared.clear()
+            folder.look_from = folder.state.intent_uidnext or 1
+        if homeless:
+            look(self.target, homeless)
+
+    def _set_flags(self) -> None:
+        changes: dict[FolderPath, dict[int, Flags]] = {}
+        for folder in self.folders:
+            if folder.error is None and folder.flag_changes:
+                wanted = _flags_to_set(folder)
+                folder.tally.flag_changes += len(wanted)
+                if wanted:
+                    changes[folder.target_path] = wanted
+        by_path = {folder.target_path.raw: folder for folder in self.folders}
+        for trouble in self.target.set_flags(changes) if changes else ():
+            by_path[trouble.path.raw].error = trouble.error
+
+    def _finish(self) -> None:
+        """Close every folder whose messages are all settled, and write it down."""
+        leaves, rows, resolved, states = [], [], [], []
+        for folder in self.folders:
+            if folder.error is not None or folder.has_work or (folder.depth is Depth.NONE and not folder.resolved):
+                continue
+            if folder.look_from is not None:
+                folder.note_foreign(folder.candidates.remaining())
+            more_leaves, more_rows, more_resolved = folder.drain()
+            leaves += more_leaves
+            rows += more_rows
+            resolved += more_resolved
+            folder.finish()
+            states.append(folder.state)
+            for flag, messages in sorted(folder.lost_flags.items()):
+                self.terms.sink.emit(FlagsLost(folder=folder.source.path.display, flag=flag, messages=messages))
+        if states:
+            self.ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)
+
+
+def _needs_opening(folder: FolderPass) -> bool:
+    listed = folder.listed_target
+    to_subscribe = folder.source.subscribed and not (listed and listed.subscribed)
+    return listed is None or folder.has_work or bool(folder.flag_changes) or to_subscribe
+
+
+def _adopt_target(folder: FolderPass, opened: Folder) -> None:
+    """Take what the opened folder says; one that was renumbered since it was listed must be looked at anew."""
+    state = folder.state
+    appeared = folder.listed_target is None and opened.messages != 0
+    if appeared or (state.target_uidvalidity and state.target_uidvalidity != opened.uidvalidity):
+        folder.error = MigratorError("folder.changed")
+        return
+    if folder.listed_target is None:
+        folder.looked_to = opened.uidnext or folder.looked_to
+    folder.target = opened
+    folder.state = replace(state, target_uidvalidity=opened.uidvalidity or 0)
+
+
+def _flags_to_set(folder: FolderPass) -> dict[int, Flags]:
+    permanent = folder.target.permanent_flags if folder.target else None
+    wanted = {
+        uid: (kept_flags(change.wanted, permanent), change.present) for uid, change in folder.flag_changes.items()
+    }
+    return {uid: flags for uid, (flags, present) in wanted.items() if flags != present}

@@ -1,0 +1,338 @@
+"""The bookkeeping of one folder pair during a pass: what waits, what is settled, what goes into the next leaf.
+
+No socket here. Every message of the source is settled exactly once; only then does the watermark pass it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from migrator.errors import MigratorError
+from migrator.mail import Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
+from migrator.transfer.knowledge import Knowledge
+from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind, Record
+from migrator.transfer.match import Candidates
+from migrator.transfer.plan import Depth, FlagTable, Pending, kept_flags
+from migrator.transfer.terms import Tally
+
+NO_DIGEST = Digest(bytes(32), bytes(32), 0)
+
+
+class FlagChange(NamedTuple):
+    """Flags a target message shall have, and what it has now (None: not looked)."""
+
+    wanted: Flags
+    present: Flags | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderResult:
+    """What became of one source folder, over all passes so far."""
+
+    source: FolderPath
+    target: FolderPath
+    listed: int  # messages in the source
+    totals: dict[Outcome, int]  # where they ended, removed ones included
+    removed: int  # recorded once, and no longer in the source
+    appended: int = 0  # by this pass
+    appended_bytes: int = 0
+    already_there: int = 0  # recognised by this pass
+    flag_changes: int = 0
+    pending: int = 0  # planned by a dry run
+    pending_bytes: int = 0
+    error: MigratorError | None = None
+
+    @property
+    def is_balanced(self) -> bool:
+        """True when every message of the source has one named outcome."""
+        return self.error is None and sum(self.totals.values()) - self.removed == self.listed
+
+
+@dataclass(eq=False)
+class FolderPass:
+    """One folder pair on its way through a pass."""
+
+    source: Folder
+    target_path: FolderPath
+    state: FolderState
+    depth: Depth
+    table: FlagTable
+    listed_target: Folder | None  # as the target listed it before anything was done
+    special_use: str | None = None
+    left_behind: dict[int, LeftBehind] = field(default_factory=dict)  # rows of the numbering that holds now
+    resolved: list[tuple[bytes, int, int]] = field(default_factory=list)  # rows to remove
+    target: Folder | None = None  # once opened
+    pending: Pending = field(init=False)
+    listed: array[int] | None = None  # source UIDs, after a full scan
+    recorded_listed: int = 0  # scanned UIDs that have a record already
+    new_listed: int = 0  # scanned UIDs that have none yet
+    decided: list[tuple[int, Outcome]] = field(default_factory=list)  # left behind by the plan, not by a server
+    compared: list[tuple[int, int]] = field(default_factory=list)  # (source UID, flags number) of recorded messages
+    knowledge: Knowledge | None = None
+    candidates: Candidates = field(default_factory=Candidates)
+    look_from: int | None = None
+    looked_to: int = 0  # target UIDs below are recorded, claimed by this pass, or candidates
+    flag_changes: dict[int, FlagChange] = field(default_factory=dict)
+    error: MigratorError | None = None
+    tally: Tally = field(default_factory=Tally)
+    altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
+    unplaced: dict[int, Record] = field(default_factory=dict)
+    lost_flags: Counter[str] = field(default_factory=Counter)  # flags the target does not keep -> messages
+
+    def __post_init__(self) -> None:
+        self.pending = Pending(self.table)
+        self._settled = bytearray()
+        self._fed = bytearray()
+        self._cursor = 0
+        self._next = 0  # where the next UID most likely stands
+        self._records: list[Record] = []
+        self._rows: list[LeftBehind] = []
+        self._totals = Counter(self.state.totals)
+        self._totals_before = sum(self.state.totals.values())
+        self._own_uids = array("Q")
+        self._kept: dict[Flags, Flags] = {}
+
+    @property
+    def key(self) -> bytes:
+        return self.state.source
+
+    @property
+    def has_uncommitted(self) -> bool:
+        """True while something waits to be written to the ledger."""
+        return bool(self._records or self._rows or self.resolved)
+
+    def restart(self) -> None:
+        """Forget what was planned, for a scan of another depth."""
+        self.pending = Pending(self.table)
+        self.listed = None
+        self.compared = []
+        self.decided = []
+        self.recorded_listed = self.new_listed = 0
+
+    def compare(self, meta: MessageMeta) -> None:
+        """Plan to compare the flags of a message that has a record."""
+        self.compared.append((meta.uid, self.table.number(meta.flags)))
+
+    def close_plan(self) -> None:
+        """Fix the plan: from here on messages are settled, first those that the plan itself leaves behind."""
+        self._settled = bytearray(len(self.pending))
+        self._fed = bytearray(len(self.pending))
+        for uid, outcome in self.decided:
+            self.settle_left(uid, outcome)
+
+    def unsettled(self) -> array[int]:
+        """Return the UIDs that still wait, ascending."""
+        if not any(self._settled):
+            return self.pending.uids
+        return array("Q", (uid for uid, done in zip(self.pending.uids, self._settled, strict=True) if not done))
+
+    def is_settled(self, uid: int) -> bool:
+        """True when the pending message ``uid`` has its outcome."""
+        return self.is_settled_at(self.position(uid))
+
+    def is_settled_at(self, at: int) -> bool:
+        """True when the pending message at position ``at`` has its outcome."""
+        return bool(self._settled[at])
+
+    def is_fed_before(self, at: int) -> bool:
+        """Mark the pending message at ``at`` as fed; True when it was already: servers repeat themselves."""
+        before = self._fed[at]
+        self._fed[at] = 1
+        return bool(before)
+
+    def unfeed(self, uids: Iterable[int]) -> None:
+        """The target refused these: they may be fed again."""
+        for uid in uids:
+            self._fed[self.position(uid)] = 0
+
+    def next_after(self, uid: int) -> int | None:
+        """Return the pending UID that follows ``uid``, None after the last."""
+        at = bisect_right(self.pending.uids, uid)
+        return self.pending.uids[at] if at < len(self.pending) else None
+
+    def kept(self, flags: Flags) -> Flags:
+        """Return what the opened target folder keeps of ``flags``; counts what it does not."""
+        kept = self._kept.get(flags)
+        if kept is None:
+            kept = self._kept[flags] = kept_flags(flags, self.target.permanent_flags if self.target else None)
+        if len(kept) < len(flags):
+            self.lost_flags.update(flags - kept)
+        return kept
+
+    @property
+    def has_work(self) -> bool:
+        """True while pending messages wait."""
+        return self._settled.count(0) > 0
+
+    def position(self, uid: int) -> int:
+        """Return where ``uid`` stands in ``pending``; raises KeyError for a UID that was not planned."""
+        at = self._next
+        if at < len(self.pending.uids) and self.pending.uids[at] == uid:
+            return at
+        at = bisect_left(self.pending.uids, uid)
+        if at == len(self.pending.uids) or self.pending.uids[at] != uid:
+            raise KeyError(uid)
+        return at
+
+    def settle_appended(self, messages: Sequence[Message], target_uids: Sequence[int] | None) -> None:
+        """Record a stored bundle."""
+        for message, target_uid in zip(messages, target_uids or [0] * len(messages), strict=True):
+            assert message.digest is not None
+            record = self._settle(message.uid, Outcome.COPIED, target_uid, message.size_bytes, message.digest)
+            if not target_uid:
+                self.unplaced[message.uid] = record
+            self.tally.appended_bytes += message.size_bytes
+        self._own_uids.extend(target_uids or ())
+        self.tally.appended += len(messages)
+
+    def settle_found(self, uid: int, target_uid: int, size_bytes: int, digest: Digest) -> None:
+        """Record a message that the target holds already: our own, when our appends began before its UID."""
+        ours = self.state.ours_from is not None and target_uid >= self.state.ours_from
+        self._settle(uid, Outcome.COPIED if ours else Outcome.ALREADY_THERE, target_uid, size_bytes, digest)
+        self._own_uids.append(target_uid)
+        self.tally.already_there += 1
+
+    def settle_left(
+        self,
+        uid: int,
+        outcome: Outcome,
+        error: MigratorError | None = None,
+        digest: Digest | None = None,
+        size_bytes: int = 0,
+    ) -> None:
+        """Record a message that does not get onto the target."""
+        self._settle(uid, outcome, 0, size_bytes, digest or NO_DIGEST)
+        row = LeftBehind(
+            self.key,
+            self.state.source_uidvalidity,
+            uid,
+            outcome,
+            error.code if error else "",
+            error.reply if error else "",
+        )
+        self._rows.append(row)
+        self.left_behind[uid] = row
+
+    def _settle(self, uid: int, outcome: Outcome, target_uid: int, size_bytes: int, digest: Digest) -> Record:
+        at = self.position(uid)
+        assert not self._settled[at], "a message is settled once"
+        self._settled[at] = 1
+        self._next = at + 1
+        earlier = self.left_behind.pop(uid, None)
+        if earlier is not None:
+            self._totals[earlier.outcome] -= 1
+            self.resolved.append((self.key, self.state.source_uidvalidity, uid))
+        self._totals[outcome] += 1
+        record = Record(uid, target_uid, size_bytes, self.pending.date(at)[0], outcome, digest.source, digest.canonical)
+        self._records.append(record)
+        return record
+
+    def place(self, record: Record, target_uid: int) -> None:
+        """Say where a copied message is, once it is found; replaces its record."""
+        self._records.append(record._replace(target_uid=target_uid))
+        self._own_uids.append(target_uid)
+        self.unplaced.pop(record.uid, None)
+
+    def note_foreign(self, remaining: Iterable[tuple[int, bytes]]) -> None:
+        """Record target messages that no source message claimed, so that they are read only once."""
+        known = self.knowledge.foreign if self.knowledge else {}
+        for target_uid, canonical in remaining:
+            self._own_uids.append(target_uid)
+            if target_uid not in known:
+                self._records.append(Record(FOREIGN_UID, target_uid, 0, None, None, bytes(32), canonical))
+
+    def drain(self) -> tuple[list[Leaf], list[LeftBehind], list[tuple[bytes, int, int]]]:
+        """Seal what was settled since the last call and move the state along; the caller commits both together."""
+        leaves: list[Leaf] = []
+        if self._records:
+            leaf = Leaf.seal(
+                self.key,
+                self.state.source_uidvalidity,
+                self.state.target_uidvalidity,
+                self.state.leaves,
+                self._records,
+                self.state.tip,
+            )
+            leaves.append(leaf)
+            self.state = replace(self.state, leaves=leaf.number + 1, tip=leaf.digest)
+        rows = self._rows
+        put = {(row.folder, row.source_uidvalidity, row.uid) for row in rows}
+        resolved = [place for place in self.resolved if place not in put]
+        self._records, self._rows, self.resolved = [], [], []
+        self.state = replace(self.state, watermark=self._advance(), totals=self.totals())
+        return leaves, rows, resolved
+
+    def _advance(self) -> int:
+        end = self._settled.find(0, self._cursor)
+        self._cursor = len(self._settled) if end < 0 else end
+        reached = self.pending.uids[self._cursor - 1] if self._cursor else 0
+        return max(self.state.watermark, reached)
+
+    def totals(self) -> dict[Outcome, int]:
+        """Return how many recorded messages ended where."""
+        return {outcome: count for outcome, count in sorted(self._totals.items()) if count}
+
+    @property
+    def removed(self) -> int:
+        """How many recorded messages the source no longer lists: counted by the scan, not derived from the sum."""
+        if self.listed is None:
+            return self.state.removed
+        return self._totals_before - self.recorded_listed
+
+    @property
+    def listed_count(self) -> int:
+        """How many messages the source has, by the most exact word there is."""
+        return len(self.listed) if self.listed is not None else self.source.messages or 0
+
+    @property
+    def changes_add_up(self) -> bool:
+        """True when a scan of changes explains the number of messages: nothing was removed unseen."""
+        return self._totals_before + self.new_listed - self.state.removed == self.source.messages
+
+    def finish(self) -> None:
+        """Close the folder: everything is settled, so the next pass may start from the counters listed now."""
+        self.state = replace(
+            self.state,
+            is_complete=True,
+            intent_uidnext=None,
+            ours_from=None,
+            removed=self.removed,
+            totals=self.totals(),
+            watermark=max(self.state.watermark, self.listed[-1] if self.listed else 0),
+            target_uidnext=self._accounted(),
+            source_uidnext=self.source.uidnext,
+            source_messages=self.source.messages,
+            source_modseq=self.source.highestmodseq,
+        )
+
+    def _accounted(self) -> int:
+        """Return up to where every target UID has a record: others may have stored mail between ours."""
+        accounted = self.looked_to
+        for uid in sorted(self._own_uids):
+            if uid == accounted:
+                accounted += 1
+        return accounted
+
+    def result(self) -> FolderResult:
+        """Return what became of this folder."""
+        waiting = [at for at, done in enumerate(self._settled) if not done]
+        tally = self.tally
+        return FolderResult(
+            self.source.path,
+            self.target_path,
+            self.listed_count,
+            self.totals(),
+            self.removed,
+            tally.appended,
+            tally.appended_bytes,
+            tally.already_there,
+            tally.flag_changes,
+            len(waiting),
+            sum(self.pending.size_bytes(at) for at in waiting),
+            self.error,
+        )

@@ -1,0 +1,175 @@
+"""The memory of one account's copy: leaves of records, the state of each folder, intents.
+
+Records are stored as leaves: one packed array per committed bundle, chained by SHA-256 per folder and never altered.
+The state of a folder is what the next pass starts from. An intent is noted in it before anything is appended: it says
+from which target UID on there may be messages of ours that no leaf knows. Whoever finds an intent looks there first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from migrator.mail import Outcome
+
+LEAF_VERSION: Final = 1
+_RECORD: Final = struct.Struct("<QQQqB32s32s")
+_LEAF_HEAD: Final = struct.Struct("<BQQQ")
+_NO_DATE: Final = -(2**63)
+FIRST_PREVIOUS: Final = bytes(32)
+FOREIGN_UID: Final = 0  # UIDs start at 1 (RFC 3501 §2.3.1.1): 0 marks a target message that is not from the source
+
+
+class Record(NamedTuple):
+    """One message's end. With ``uid`` FOREIGN_UID: a message found on the target that no source message claims yet."""
+
+    uid: int
+    target_uid: int  # 0: not on the target, or the server did not tell
+    size_bytes: int  # of the source literal
+    internal_date: int | None
+    outcome: Outcome | None  # None for a foreign one
+    source: bytes  # SHA-256, zeros when the body was never read
+    canonical: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A committed part of the ledger of one folder."""
+
+    folder: bytes  # source name, raw
+    source_uidvalidity: int
+    target_uidvalidity: int
+    number: int  # 0, 1, 2 ... per folder
+    packed: bytes
+    previous: bytes  # digest of the leaf before, zeros for the first
+    digest: bytes
+
+    @classmethod
+    def seal(
+        cls,
+        folder: bytes,
+        source_uidvalidity: int,
+        target_uidvalidity: int,
+        number: int,
+        records: Iterable[Record],
+        previous: bytes,
+    ) -> Leaf:
+        """Pack ``records`` and chain them to the leaf before."""
+        packed = b"".join(
+            _RECORD.pack(
+                r.uid,
+                r.target_uid,
+                r.size_bytes,
+                _NO_DATE if r.internal_date is None else r.internal_date,
+                r.outcome or 0,
+                r.source,
+                r.canonical,
+            )
+            for r in records
+        )
+        digest = _leaf_digest(folder, source_uidvalidity, target_uidvalidity, number, packed, previous)
+        return cls(folder, source_uidvalidity, target_uidvalidity, number, packed, previous, digest)
+
+    def records(self) -> Iterator[Record]:
+        """Unpack the records in the order they were sealed."""
+        for uid, target_uid, size, date, outcome, source, canonical in _RECORD.iter_unpack(self.packed):
+            yield Record(
+                uid,
+                target_uid,
+                size,
+                None if date == _NO_DATE else date,
+                Outcome(outcome) if outcome else None,
+                source,
+                canonical,
+            )
+
+    def is_intact(self) -> bool:
+        """True when the contents still hash to ``digest``."""
+        return self.digest == _leaf_digest(
+            self.folder, self.source_uidvalidity, self.target_uidvalidity, self.number, self.packed, self.previous
+        )
+
+
+def _leaf_digest(
+    folder: bytes, source_uidvalidity: int, target_uidvalidity: int, number: int, packed: bytes, previous: bytes
+) -> bytes:
+    head = _LEAF_HEAD.pack(LEAF_VERSION, source_uidvalidity, target_uidvalidity, number)
+    return hashlib.sha256(previous + head + len(folder).to_bytes(4, "little") + folder + packed).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """What is known of one folder pair after the last commit. Replaced, never altered in place."""
+
+    source: bytes  # raw name, the key
+    target: bytes  # raw name
+    source_uidvalidity: int
+    target_uidvalidity: int = 0  # 0: the target folder was not opened yet
+    watermark: int = 0  # every source UID up to here has a record
+    target_uidnext: int = 0  # every target UID below has a record (of ours or foreign)
+    intent_uidnext: int | None = None  # appends were begun: UIDs from here on may lack a record
+    ours_from: int | None = None  # what is found from this UID on was stored by us, not by others before
+    source_uidnext: int | None = None  # the counters as listed when the last complete pass began
+    source_messages: int | None = None
+    source_modseq: int | None = None
+    is_complete: bool = False  # the last pass over this folder ran to its end
+    totals: Mapping[Outcome, int] = field(default_factory=dict)  # every recorded UID of this UIDVALIDITY once
+    removed: int = 0  # recorded UIDs that the source does not list any more
+    leaves: int = 0  # how many leaves the chain has
+    tip: bytes = FIRST_PREVIOUS  # digest of the last
+
+
+class LeftBehind(NamedTuple):
+    """A message that is not on the target: a row of its own, for the pages people read. Replaced with its outcome."""
+
+    folder: bytes
+    source_uidvalidity: int
+    uid: int
+    outcome: Outcome
+    code: str  # of the error, "" when no server spoke
+    reply: str
+
+
+class Ledger(Protocol):
+    """The ledger of one account. All writes of one call are one transaction."""
+
+    def bind(self, source: str, target: str) -> None:
+        """Tie the ledger to a pair of mailboxes (``imap://user@host:port`` each); the first call decides.
+
+        Raises ``MigratorError("ledger.other_pair")`` when it is tied to another pair. Idempotent.
+        """
+        ...
+
+    def states(self) -> list[FolderState]:
+        """Return the state of every folder ever begun."""
+        ...
+
+    def begin(self, states: Sequence[FolderState]) -> None:
+        """Journal intents: write these states so that a killed process leaves them behind. Always before the effect."""
+        ...
+
+    def commit(
+        self,
+        *,
+        leaves: Sequence[Leaf] = (),
+        states: Sequence[FolderState] = (),
+        left_behind: Sequence[LeftBehind] = (),
+        resolved: Sequence[tuple[bytes, int, int]] = (),
+    ) -> None:
+        """Add leaves, replace states, put rows of messages left behind, remove ``resolved`` ones
+        (folder, source_uidvalidity, uid), in one transaction.
+
+        Raises ``ValueError`` when a leaf does not continue its chain (number and previous).
+        """
+        ...
+
+    def leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """Yield the leaves of one folder, oldest first; flat memory."""
+        ...
+
+    def left_behind(self) -> Iterator[LeftBehind]:
+        """Yield the rows of messages left behind, by folder and UID."""
+        ...

@@ -1,0 +1,281 @@
+"""List both sides, pair their folders, and plan every message: the reading half of a pass. Writes nothing."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+from typing import TypeVar
+
+from migrator.events import CountsDiffer, FolderRenamed, PassPlanned
+from migrator.mail import Folder, MessageMeta
+from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
+from migrator.stores.profiles import choose
+from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.folders import FolderMap, FolderPair, map_folders
+from migrator.transfer.knowledge import Knowledge
+from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
+from migrator.transfer.look import look
+from migrator.transfer.plan import CompareFlags, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
+from migrator.transfer.terms import PassMemory, Terms
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+
+def plan_pass(
+    source: SourceStore, target: TargetStore, ledger: Ledger, terms: Terms, memory: PassMemory
+) -> list[FolderPass]:
+    """Return every folder pair with its plan: what waits, what the target holds unclaimed, which flags differ."""
+    source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
+    mapping = _map(source, target, source_folders, target_folders, ledger, terms)
+    folders = _pair(mapping, target_folders, ledger, source, terms, memory)
+    _scan_source(source, target, ledger, folders, terms)
+    _look(target, folders)
+    for folder in folders:
+        folder.close_plan()
+    terms.sink.emit(
+        PassPlanned(
+            folders=len(folders),
+            messages=sum(len(f.pending) for f in folders),
+            size_bytes=sum(f.pending.total_bytes() for f in folders),
+            flag_changes=sum(len(f.flag_changes) for f in folders),
+        )
+    )
+    return folders
+
+
+def _at_once(first: Callable[[], First], second: Callable[[], Second], *, overlap: bool) -> tuple[First, Second]:
+    """Call both, at the same time where allowed: connecting and listing costs round trips, not work."""
+    if not overlap:
+        return first(), second()
+    with ThreadPoolExecutor(1) as pool:
+        later = pool.submit(second)
+        return first(), later.result()
+
+
+def _map(
+    source: SourceStore,
+    target: TargetStore,
+    source_folders: Sequence[Folder],
+    target_folders: Sequence[Folder],
+    ledger: Ledger,
+    terms: Terms,
+) -> FolderMap:
+    source_prefix, source_separator = source.prefix()
+    target_prefix, target_separator = target.prefix()
+    return map_folders(
+        source_folders,
+        target_folders,
+        source_prefix=source_prefix,
+        source_separator=source_separator,
+        target_prefix=target_prefix,
+        target_separator=target_separator,
+        profile=choose(target.features.product, {}, frozenset()),
+        rules=terms.policy.rules,
+        known={state.source: state.target for state in ledger.states()},
+    )
+
+
+def _pair(
+    mapping: FolderMap,
+    target_folders: Sequence[Folder],
+    ledger: Ledger,
+    source: SourceStore,
+    terms: Terms,
+    memory: PassMemory,
+) -> list[FolderPass]:
+    states = {state.source: state for state in ledger.states()}
+    listed = {folder.path.raw: folder for folder in target_folders}
+    rows: dict[bytes, list[LeftBehind]] = {}
+    for row in ledger.left_behind():
+        rows.setdefault(row.folder, []).append(row)
+    table = FlagTable()
+    folders = []
+    for pair in mapping.pairs:
+        if pair.renamed:
+            terms.sink.emit(
+                FolderRenamed(folder=pair.source.path.display, target=pair.target.display, reason=pair.renamed)
+            )
+        if pair.source.selectable:
+            key = pair.source.path.raw
+            folder = _begin(pair, states.get(key), listed.get(pair.target.raw), source, terms, table)
+            folder.tally = memory.tally(key)
+            _adopt(folder, rows.get(key, ()))
+            folders.append(folder)
+    return folders
+
+
+def _begin(
+    pair: FolderPair,
+    state: FolderState | None,
+    listed: Folder | None,
+    source: SourceStore,
+    terms: Terms,
+    table: FlagTable,
+) -> FolderPass:
+    """Start the bookkeeping of one pair; a numbering that no longer holds starts anew, behind a look at everything."""
+    folder = pair.source
+    target_uidvalidity = (listed.uidvalidity if listed else None) or 0
+    holds = (
+        state is not None
+        and state.source_uidvalidity == (folder.uidvalidity or 0)
+        and state.target_uidvalidity == target_uidvalidity
+    )
+    if state is None or not holds:
+        state = _renumbered(pair, state, target_uidvalidity, terms)
+    depth = scan_depth(folder, state, condstore=source.features.condstore, policy=terms.policy)
+    return FolderPass(folder, pair.target, state, depth, table, listed, special_use=pair.special_use)
+
+
+def _renumbered(pair: FolderPair, state: FolderState | None, target_uidvalidity: int, terms: Terms) -> FolderState:
+    source_uidvalidity = pair.source.uidvalidity or 0
+    if state is None:
+        return FolderState(pair.source.path.raw, pair.target.raw, source_uidvalidity, target_uidvalidity)
+    same_source = state.source_uidvalidity == source_uidvalidity
+    if same_source and state.is_complete and terms.policy.mode is Mode.CATCH_UP:
+        # The target is live: what its owner removed or renamed is not brought back.
+        return replace(state, target_uidvalidity=target_uidvalidity, target_uidnext=0)
+    return replace(
+        state,
+        source_uidvalidity=source_uidvalidity,
+        target_uidvalidity=target_uidvalidity,
+        watermark=0,
+        target_uidnext=0,
+        intent_uidnext=1,
+        ours_from=None,
+        is_complete=False,
+        totals={},
+        removed=0,
+    )
+
+
+def _adopt(folder: FolderPass, rows: Sequence[LeftBehind]) -> None:
+    """Take over the rows of messages left behind; those of another numbering go."""
+    for row in rows:
+        if row.source_uidvalidity == folder.state.source_uidvalidity and folder.state.totals:
+            folder.left_behind[row.uid] = row
+        else:
+            folder.resolved.append((row.folder, row.source_uidvalidity, row.uid))
+
+
+def _scan_source(
+    source: SourceStore, target: TargetStore, ledger: Ledger, folders: Sequence[FolderPass], terms: Terms
+) -> None:
+    limit = target.features.append_limit_bytes
+    wanted = [folder for folder in folders if folder.depth is not Depth.NONE]
+    _scan(source, ledger, wanted, limit, terms)
+    unexplained = [f for f in wanted if f.depth is Depth.CHANGES and f.error is None and not f.changes_add_up]
+    for folder in unexplained:
+        folder.depth = Depth.FULL
+        folder.restart()
+    _scan(source, ledger, unexplained, limit, terms)
+    for folder in wanted:
+        counted = folder.source.messages
+        if folder.listed is not None and counted is not None and len(folder.listed) < counted:
+            terms.sink.emit(CountsDiffer(folder=folder.source.path.display, counted=counted, listed=len(folder.listed)))
+
+
+def _scan(source: SourceStore, ledger: Ledger, folders: Sequence[FolderPass], limit: int | None, terms: Terms) -> None:
+    by_path = {folder.key: folder for folder in folders}
+    requests = [
+        ScanRequest(
+            folder.source.path,
+            folder.state.source_uidvalidity or None,
+            changed_since=folder.state.source_modseq if folder.depth is Depth.CHANGES else None,
+        )
+        for folder in folders
+    ]
+    for folder in folders:
+        if folder.depth is Depth.FULL:
+            folder.listed = array("Q")
+        if folder.state.leaves and folder.knowledge is None:
+            folder.knowledge = Knowledge.load(folder.state, ledger.leaves(folder.key))
+            folder.unplaced = dict(folder.knowledge.unplaced)
+    for raw, items in groupby(source.scan(requests) if requests else (), key=lambda item: item.path.raw):
+        _plan_folder(by_path[raw], items, limit, terms)
+
+
+def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], limit: int | None, terms: Terms) -> None:
+    above = folder.knowledge.above_watermark if folder.knowledge else frozenset()
+    outcomes = {uid: row.outcome for uid, row in folder.left_behind.items()}
+    operations = plan_messages(
+        _counted(folder, items, above),
+        watermark=folder.state.watermark,
+        above_watermark=above,
+        left_behind=outcomes,
+        append_limit_bytes=limit,
+        policy=terms.policy,
+    )
+    for operation in operations:
+        if isinstance(operation, CompareFlags):
+            if terms.policy.mode is Mode.STAGE:
+                folder.compare(operation.meta)
+            continue
+        folder.pending.add(operation.meta)
+        if isinstance(operation, Leave):
+            folder.decided.append((operation.meta.uid, operation.outcome))
+
+
+def _counted(
+    folder: FolderPass, items: Iterator[MessageMeta | Trouble], above: Container[int]
+) -> Iterator[MessageMeta]:
+    """Pass metadata on; count it by what the ledger knows."""
+    listed, watermark = folder.listed, folder.state.watermark
+    for item in items:
+        if isinstance(item, Trouble):
+            folder.error = item.error
+            return
+        if listed is not None:
+            listed.append(item.uid)
+        if item.uid <= watermark or item.uid in above:
+            folder.recorded_listed += 1
+        else:
+            folder.new_listed += 1
+        yield item
+
+
+def _look(target: TargetStore, folders: Sequence[FolderPass]) -> None:
+    """Look at target folders that may hold what no record claims, and at the flags of copied messages."""
+    wanted = []
+    for folder in folders:
+        listed = folder.listed_target
+        if folder.depth is Depth.CHANGES:
+            _change_flags_unseen(folder)
+        folder.looked_to = folder.state.target_uidnext
+        if folder.error is not None or listed is None or listed.messages == 0:
+            folder.compared.clear()
+            folder.looked_to = (listed.uidnext if listed else None) or folder.looked_to
+            continue
+        if len(folder.pending) or folder.unplaced:
+            folder.look_from = _look_from(folder, listed)
+        if folder.look_from is not None:
+            folder.looked_to = listed.uidnext or folder.looked_to
+        if folder.look_from is not None or folder.compared:
+            wanted.append(folder)
+    if wanted:
+        look(target, wanted)
+
+
+def _look_from(folder: FolderPass, listed: Folder) -> int | None:
+    """Return the lowest target UID that may lack a record, None when every one has one."""
+    state = folder.state
+    if state.intent_uidnext is not None:
+        return state.intent_uidnext
+    reached = max(state.target_uidnext, 1)
+    has_foreign = bool(folder.knowledge and folder.knowledge.foreign)
+    if listed.uidnext is not None and listed.uidnext <= reached and not has_foreign:
+        return None
+    return reached
+
+
+def _change_flags_unseen(folder: FolderPass) -> None:
+    """The server named what changed since: set it without comparing."""
+    known = folder.knowledge
+    for uid, number in folder.compared:
+        target_uid = known.target_uid(uid) if known else 0
+        if target_uid:
+            folder.flag_changes[target_uid] = FlagChange(folder.table.flags(number), None)
+    folder.compared.clear()

@@ -1,0 +1,186 @@
+"""Decide what a pass does: which folders need a scan, and what each message needs. Pure: no socket, no clock."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from migrator.mail import DELETED, Flags, Folder, MessageMeta, Outcome
+from migrator.transfer.folders import FolderRules
+from migrator.transfer.ledger import FolderState
+
+
+class Mode(StrEnum):
+    """What a pass may do at the target."""
+
+    STAGE = "stage"  # nobody works on the target yet: flags follow the source
+    CATCH_UP = "catch-up"  # the target is live: add what is missing, touch nothing
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPolicy:
+    """The choices of one copy."""
+
+    mode: Mode = Mode.STAGE
+    copy_deleted: bool = False  # messages marked \Deleted are left behind and counted, unless asked for
+    dry_run: bool = False
+    retry_left_behind: bool = False  # try messages again that an earlier pass left behind
+    rules: FolderRules = field(default_factory=FolderRules)
+
+
+class Depth(StrEnum):
+    """How closely a source folder must be looked at."""
+
+    NONE = "none"
+    CHANGES = "changes"  # what changed since the stored mod-sequence
+    FULL = "full"
+
+
+class Append(NamedTuple):
+    """Copy this message."""
+
+    meta: MessageMeta
+
+
+class CompareFlags(NamedTuple):
+    """This message is on the target already: its flags may differ."""
+
+    meta: MessageMeta
+
+
+class Leave(NamedTuple):
+    """Leave this message behind, with its outcome."""
+
+    meta: MessageMeta
+    outcome: Outcome
+
+
+Operation = Append | CompareFlags | Leave
+
+
+def scan_depth(source: Folder, state: FolderState | None, *, condstore: bool, policy: CopyPolicy) -> Depth:
+    """Return how much of ``source`` must be scanned, given what the last complete pass saw.
+
+    CONDSTORE's mod-sequence tells that nothing changed (RFC 7162 §3.1.2.1); without it flags can change unseen.
+    """
+    if state is None or not state.is_complete or policy.retry_left_behind:
+        return Depth.FULL
+    if state.source_uidvalidity != (source.uidvalidity or 0):
+        return Depth.FULL
+    same_counters = (source.uidnext, source.messages) == (state.source_uidnext, state.source_messages)
+    tells_changes = condstore and source.highestmodseq is not None and state.source_modseq is not None
+    if tells_changes:
+        unchanged = same_counters and source.highestmodseq == state.source_modseq
+        return Depth.NONE if unchanged else Depth.CHANGES
+    if policy.mode is Mode.CATCH_UP and same_counters and source.uidnext is not None:
+        return Depth.NONE
+    return Depth.FULL
+
+
+def plan_messages(
+    metas: Iterable[MessageMeta],
+    *,
+    watermark: int,
+    above_watermark: Container[int],
+    left_behind: Mapping[int, Outcome],
+    append_limit_bytes: int | None,
+    policy: CopyPolicy,
+) -> Iterator[Operation]:
+    """Decide for each message of one folder; ``left_behind`` are the recorded ones that are not on the target."""
+    for meta in metas:
+        if meta.uid <= watermark or meta.uid in above_watermark:
+            outcome = left_behind.get(meta.uid)
+            if outcome is None:
+                yield CompareFlags(meta)
+                continue
+            if not _tries_again(meta, outcome, policy):
+                continue
+        if DELETED in meta.flags and not policy.copy_deleted:
+            yield Leave(meta, Outcome.MARKED_DELETED)
+        elif append_limit_bytes is not None and meta.size_bytes > append_limit_bytes:
+            yield Leave(meta, Outcome.TOO_BIG)
+        else:
+            yield Append(meta)
+
+
+def _tries_again(meta: MessageMeta, outcome: Outcome, policy: CopyPolicy) -> bool:
+    if outcome is Outcome.MARKED_DELETED:
+        return policy.copy_deleted or DELETED not in meta.flags
+    return policy.retry_left_behind
+
+
+def kept_flags(flags: Flags, permanent: Flags | None) -> Flags:
+    """Return the flags a target folder will keep, by its PERMANENTFLAGS (RFC 3501 §7.1; None: all)."""
+    if permanent is None:
+        return flags
+    known = {flag.casefold() for flag in permanent}
+    takes_keywords = "\\*" in permanent
+    return frozenset(
+        flag for flag in flags if flag.casefold() in known or (takes_keywords and not flag.startswith("\\"))
+    )
+
+
+class Pending:
+    """The messages of one folder that wait to be copied, ascending by UID. Packed: 30 octets a message."""
+
+    def __init__(self, table: FlagTable) -> None:
+        self._table = table
+        self.uids = array("Q")
+        self._sizes = array("Q")
+        self._dates = array("q")
+        self._zones = array("h")
+        self._flags = array("L")
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def add(self, meta: MessageMeta) -> None:
+        """Add one message; UIDs must ascend."""
+        self.uids.append(meta.uid)
+        self._sizes.append(meta.size_bytes)
+        self._dates.append(_NO_DATE if meta.internal_date is None else meta.internal_date)
+        self._zones.append(meta.zone_minutes)
+        self._flags.append(self._table.number(meta.flags))
+
+    def size_bytes(self, at: int) -> int:
+        """Return the size the server gave for the message at position ``at``."""
+        return self._sizes[at]
+
+    def total_bytes(self) -> int:
+        """Return the sum of all sizes."""
+        return sum(self._sizes)
+
+    def flags(self, at: int) -> Flags:
+        """Return the flags of the message at position ``at``."""
+        return self._table.flags(self._flags[at])
+
+    def date(self, at: int) -> tuple[int | None, int]:
+        """Return internal date and zone of the message at position ``at``."""
+        date = self._dates[at]
+        return (None if date == _NO_DATE else date), self._zones[at]
+
+
+_NO_DATE = -(2**63)
+
+
+class FlagTable:
+    """Numbers for distinct sets of flags: a mailbox has few."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Flags, int] = {}
+        self._sets: list[Flags] = []
+
+    def number(self, flags: Flags) -> int:
+        """Return the number of ``flags``, a new one when it is the first such set."""
+        found = self._numbers.get(flags)
+        if found is None:
+            found = self._numbers[flags] = len(self._sets)
+            self._sets.append(flags)
+        return found
+
+    def flags(self, number: int) -> Flags:
+        """Return the set with ``number``."""
+        return self._sets[number]

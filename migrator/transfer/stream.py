@@ -1,0 +1,352 @@
+"""Stream bodies from the source into the target, and give every message that does not arrive its outcome.
+
+The main run reads all folders in one go. What was refused or not delivered gets second chances in ever smaller groups,
+until a single message is left that is to blame.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from migrator.errors import MigratorError, Patience, Radius, Side
+from migrator.events import MessageAltered, MessageLeftBehind, Progress
+from migrator.mail import Message, Outcome
+from migrator.stores.base import ReadRequest, Receipt, ScanRequest, SourceStore, TargetStore, Trouble
+from migrator.transfer.digest import RunningDigest, digest_whole
+from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.ledger import Ledger
+from migrator.transfer.plan import Mode
+from migrator.transfer.terms import PassMemory, Terms
+
+COMMIT_SECONDS: Final = 2.0
+OUTCOME_BY_CODE: Final = {"message.too_big": Outcome.TOO_BIG, "message.empty": Outcome.EMPTY}
+# Refusals that end when something beside the body is given up: what is altered, by code.
+ALTERATION_BY_CODE: Final = {"flags.refused": "flags", "message.bad_date": "date"}
+
+
+class Group(NamedTuple):
+    """Messages of one folder that get another chance together."""
+
+    folder: FolderPass
+    uids: Sequence[int]
+    bundle_messages: int | None
+    error: MigratorError | None
+
+
+class Stream:
+    """Carries the pending messages of all folders over."""
+
+    def __init__(
+        self,
+        source: SourceStore,
+        target: TargetStore,
+        ledger: Ledger,
+        folders: Sequence[FolderPass],
+        terms: Terms,
+        memory: PassMemory,
+    ) -> None:
+        self._source, self._target, self._ledger = source, target, ledger
+        self._folders = folders
+        self._by_source = {folder.key: folder for folder in folders}
+        self._by_target = {folder.target_path.raw: folder for folder in folders}
+        self._terms, self._memory = terms, memory
+        self._limit = target.features.append_limit_bytes
+        self._last_commit = terms.clock.monotonic()
+        self._uncommitted = 0
+        self._fatal: MigratorError | None = None
+        self._reading: tuple[FolderPass, int] | None = None  # the message whose body is on the line
+        self._alone = False
+
+    @property
+    def is_stopping(self) -> bool:
+        """True when nothing more may be fed."""
+        return self._fatal is not None or self._terms.stop.is_set()
+
+    def run(self) -> None:
+        """Carry over everything pending; returns early, all confirmed work committed, when the caller stops it.
+
+        Raises what ended it: the line, the target's space. Confirmed messages are committed in any case.
+        """
+        try:
+            self._settle_poison()
+            self._digest_big_ones()
+            waiting = {folder.key: self._trustworthy(folder) for folder in self._folders if folder.error is None}
+            refused = self._carry(
+                [self._request(folder, waiting[folder.key]) for folder in self._folders if waiting.get(folder.key)]
+            )
+            self._second_chances(refused, waiting)
+            self._read_suspects()
+        except MigratorError as error:
+            self._note_death(error)
+            raise
+        finally:
+            self.commit()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def commit(self) -> None:
+        """Write everything settled since the last commit, in one transaction."""
+        leaves, rows, resolved, states = [], [], [], []
+        for folder in self._folders:
+            if folder.has_uncommitted:
+                more_leaves, more_rows, more_resolved = folder.drain()
+                leaves += more_leaves
+                rows += more_rows
+                resolved += more_resolved
+                states.append(folder.state)
+        if states:
+            self._ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)
+        self._last_commit = self._terms.clock.monotonic()
+        self._uncommitted = 0
+
+    def _trustworthy(self, folder: FolderPass) -> Sequence[int]:
+        suspects = {uid for key, uid in self._memory.suspects if key == folder.key}
+        waiting = folder.unsettled()
+        return array("Q", (uid for uid in waiting if uid not in suspects)) if suspects else waiting
+
+    def _request(self, folder: FolderPass, uids: Sequence[int]) -> ReadRequest:
+        return ReadRequest(folder.source.path, uids, folder.state.source_uidvalidity or None, folder.listed)
+
+    # -- from the source ------------------------------------------------------------------------------------------
+
+    def _feed(self, requests: Sequence[ReadRequest]) -> Iterator[Message]:
+        for item in self._source.read(requests):
+            if self.is_stopping:
+                return
+            folder = self._by_source[item.path.raw]
+            if isinstance(item, Trouble):
+                self._note_trouble(folder, item.error)
+                continue
+            self._expect(folder, item.uid)
+            if folder.error is None and self._is_to_send(folder, item):
+                yield item
+            self._expect(folder, folder.next_after(item.uid))
+
+    def _expect(self, folder: FolderPass, uid: int | None) -> None:
+        """Note whose body comes next, for the case that the line dies of it."""
+        if not self._alone:
+            self._reading = (folder, uid) if uid is not None else None
+
+    def _note_trouble(self, folder: FolderPass, error: MigratorError) -> None:
+        if error.radius is not Radius.MESSAGE:
+            folder.error = error
+
+    def _is_to_send(self, folder: FolderPass, message: Message) -> bool:
+        """Prepare a message for the target; False when it is settled without being sent."""
+        uid = message.uid
+        try:
+            at = folder.position(uid)
+        except KeyError:
+            return False  # the server volunteers what nobody asked for
+        if folder.is_settled_at(at) or folder.is_fed_before(at):
+            return False
+        if message.size_bytes == 0:
+            self._leave(folder, uid, Outcome.EMPTY)
+            return False
+        if self._limit is not None and message.size_bytes > self._limit:
+            self._leave(folder, uid, Outcome.TOO_BIG)
+            return False
+        if message.whole is not None:
+            message.digest = digest_whole(message.whole)
+            if len(folder.candidates) and self._is_found(folder, message):
+                return False
+        else:
+            message.stream = _hashed(message)
+        message.target = folder.target_path
+        message.flags = folder.kept(folder.pending.flags(at))
+        message.internal_date, message.zone_minutes = folder.pending.date(at)
+        if folder.altered:
+            _alter(message, folder.altered.get(uid, ()))
+        return True
+
+    def _is_found(self, folder: FolderPass, message: Message) -> bool:
+        assert message.digest is not None
+        found = folder.candidates.take(message.digest.canonical)
+        if found is None:
+            return False
+        target_uid, present = found
+        if self._terms.policy.mode is Mode.STAGE:
+            wanted = folder.pending.flags(folder.position(message.uid))
+            if wanted != present:
+                folder.flag_changes[target_uid] = FlagChange(wanted, present)
+        folder.settle_found(message.uid, target_uid, message.size_bytes, message.digest)
+        self._commit_when_due(1)
+        return True
+
+    def _digest_big_ones(self) -> None:
+        """Match messages too big to be held whole, before they are sent: they are read once more for it."""
+        above = self._terms.limits.whole_bytes
+        requests = []
+        for folder in self._folders:
+            if folder.error is None and len(folder.candidates) and folder.candidates.holds_big(above // 2):
+                big = [
+                    uid for uid in folder.unsettled() if folder.pending.size_bytes(folder.position(uid)) > above // 2
+                ]
+                if big:
+                    requests.append(self._request(folder, big))
+        for item in self._source.read(requests) if requests else ():
+            if isinstance(item, Trouble) or self.is_stopping:
+                continue
+            folder = self._by_source[item.path.raw]
+            for _ in _hashed(item) if item.stream else ():
+                pass
+            item.digest = item.digest or digest_whole(item.whole or b"")
+            if item.size_bytes:
+                self._is_found(folder, item)
+
+    # -- to the target --------------------------------------------------------------------------------------------
+
+    def _carry(self, requests: Sequence[ReadRequest], bundle_messages: int | None = None) -> list[Group]:
+        """Read ``requests`` into the target; return the bundles it refused."""
+        refused: list[Group] = []
+        if not requests:
+            return refused
+        for receipt in self._target.append(self._feed(requests), bundle_messages=bundle_messages):
+            folder = self._by_target[receipt.target.raw]
+            if receipt.error is not None:
+                self._note_refusal(folder, receipt, refused)
+                continue
+            folder.settle_appended(receipt.messages, receipt.target_uids)
+            self._terms.sink.emit(
+                Progress(messages=len(receipt.messages), size_bytes=sum(m.size_bytes for m in receipt.messages))
+            )
+            self._commit_when_due(len(receipt.messages))
+        return refused
+
+    def _note_refusal(self, folder: FolderPass, receipt: Receipt, refused: list[Group]) -> None:
+        error = receipt.error
+        assert error is not None
+        if error.radius is Radius.MESSAGE:
+            uids = [message.uid for message in receipt.messages]
+            folder.unfeed(uids)
+            refused.append(Group(folder, uids, max(1, len(uids) // 2), error))
+        elif error.radius is Radius.FOLDER and error.patience is not Patience.NOW:
+            folder.error = error
+        else:
+            self._fatal = self._fatal or error
+
+    def _commit_when_due(self, settled: int) -> None:
+        self._uncommitted += settled
+        late = self._terms.clock.monotonic() - self._last_commit >= COMMIT_SECONDS
+        if late or self._uncommitted >= self._terms.limits.bundle_messages:
+            self.commit()
+
+    # -- second chances -------------------------------------------------------------------------------------------
+
+    def _second_chances(self, refused: list[Group], waiting: dict[bytes, Sequence[int]]) -> None:
+        groups = deque(refused)
+        blamed = {(group.folder.key, uid) for group in refused for uid in group.uids}
+        for folder in self._folders:
+            if not folder.has_work:
+                continue
+            missing = [
+                uid
+                for uid in waiting.get(folder.key, ())
+                if (folder.key, uid) not in blamed and not folder.is_settled(uid)
+            ]
+            if missing and folder.error is None and not self.is_stopping:
+                still_there = self._leave_vanished(folder, missing)
+                if still_there:
+                    groups.append(Group(folder, still_there, None, None))
+        while groups and not self.is_stopping:
+            self._chance(groups.popleft(), groups)
+
+    def _chance(self, group: Group, groups: deque[Group]) -> None:
+        folder = group.folder
+        if len(group.uids) == 1 and group.error is not None and not self._may_alter(folder, group.uids[0], group.error):
+            self._leave(folder, group.uids[0], OUTCOME_BY_CODE.get(group.error.code, Outcome.REFUSED), group.error)
+            return
+        refused = self._carry([self._request(folder, group.uids)], group.bundle_messages)
+        blamed = {uid for again in refused for uid in again.uids}
+        groups.extend(refused)
+        missing = [uid for uid in group.uids if uid not in blamed and not folder.is_settled(uid)]
+        if not missing or self.is_stopping or folder.error is not None:
+            return
+        if len(group.uids) == 1:
+            self._leave_unreadable(folder, missing)
+            return
+        middle = (len(missing) + 1) // 2
+        groups.extend(
+            Group(folder, half, group.bundle_messages, group.error)
+            for half in (missing[:middle], missing[middle:])
+            if half
+        )
+
+    def _may_alter(self, folder: FolderPass, uid: int, error: MigratorError) -> bool:
+        """Give up something beside the body, once, when that is what the server refuses."""
+        what = ALTERATION_BY_CODE.get(error.code)
+        done = folder.altered.setdefault(uid, set())
+        if what is None or what in done:
+            return False
+        done.add(what)
+        self._terms.sink.emit(MessageAltered(folder=folder.source.path.display, uid=uid, what=what))
+        return True
+
+    def _leave_vanished(self, folder: FolderPass, missing: Sequence[int]) -> list[int]:
+        """Settle what the source no longer lists; return what it still does."""
+        request = ScanRequest(folder.source.path, folder.state.source_uidvalidity or None, missing[0] - 1)
+        wanted = set(missing)
+        for item in self._source.scan([request]):
+            if isinstance(item, Trouble):
+                folder.error = item.error
+                return []
+            wanted.discard(item.uid)
+        for uid in sorted(wanted):
+            self._leave(folder, uid, Outcome.VANISHED)
+        return [uid for uid in missing if uid not in wanted]
+
+    def _leave_unreadable(self, folder: FolderPass, missing: Sequence[int]) -> None:
+        for uid in self._leave_vanished(folder, missing):
+            self._leave(folder, uid, Outcome.UNREADABLE, MigratorError("message.unreadable", side=Side.SOURCE))
+
+    def _read_suspects(self) -> None:
+        """Read the messages at which the line died before, each alone."""
+        self._alone = True
+        for key, uid in sorted(self._memory.suspects - self._memory.poison):
+            folder = self._by_source.get(key)
+            if folder is None or folder.error is not None or self.is_stopping or uid not in folder.unsettled():
+                continue
+            self._reading = (folder, uid)
+            self._chance(Group(folder, [uid], 1, None), deque())
+            self._reading = None
+        self._alone = False
+
+    def _settle_poison(self) -> None:
+        for key, uid in self._memory.poison:
+            folder = self._by_source.get(key)
+            if folder is not None and uid in folder.unsettled():
+                self._leave(folder, uid, Outcome.UNREADABLE, MigratorError("message.unreadable", side=Side.SOURCE))
+
+    def _note_death(self, error: MigratorError) -> None:
+        """Remember which message the source's line died at; the first death of one means nothing."""
+        if error.side is not Side.SOURCE or error.patience is not Patience.NOW or self._reading is None:
+            return
+        folder, uid = self._reading
+        self._memory.note_death((folder.key, uid), alone=self._alone)
+
+    def _leave(self, folder: FolderPass, uid: int, outcome: Outcome, error: MigratorError | None = None) -> None:
+        folder.settle_left(uid, outcome, error)
+        self._terms.sink.emit(
+            MessageLeftBehind(folder=folder.source.path.display, uid=uid, outcome=outcome, error=error)
+        )
+
+
+def _hashed(message: Message) -> Iterator[bytes]:
+    """Pass the pieces of a streamed body on; when it ended, the message has its digest."""
+    running = RunningDigest()
+    for piece in message.stream or ():
+        running.update(piece)
+        yield piece
+    message.digest = running.finish()
+
+
+def _alter(message: Message, what: Sequence[str] | set[str]) -> None:
+    if "flags" in what:
+        message.flags = frozenset(flag for flag in message.flags if flag.startswith("\\"))
+    if "date" in what:
+        early = message.internal_date is not None and message.internal_date < 0
+        # Some servers refuse dates before 1970: the nearest they take says more than the date of the copy.
+        message.internal_date, message.zone_minutes = (0, 0) if early else (None, 0)

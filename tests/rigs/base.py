@@ -95,6 +95,19 @@ def free_port() -> int:
             return port
 
 
+def wait_until_closed(port: int, seconds: float = 5.0) -> None:
+    """Wait until nobody listens on ``port``: the children of a daemon that was killed die a moment later."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                trial.bind((HOST, port))
+                return
+        time.sleep(0.005)
+    raise RuntimeError(f"somebody still listens on port {port}")
+
+
 class Server:
     """A daemon in the foreground, in its own process group and its own temporary folder."""
 
@@ -147,6 +160,7 @@ class Server:
                 os.killpg(self.daemon.pid, signal.SIGKILL)
             self.daemon.wait(10)
             self.daemon = None
+            wait_until_closed(self.imap)
 
     def restart(self) -> None:
         """Kill and start again on the same port with the same mail."""

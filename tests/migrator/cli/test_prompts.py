@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from migrator.prompts import NoPassword, is_readable_by_others, read_password
+from migrator.cli.prompts import NoPassword, is_readable_by_others, read_password
 
-ASK = "from migrator.prompts import ask_password; print('got', ask_password('Password of john: ').reveal()[::-1])"
+ASK = "from migrator.cli.prompts import ask_password; print('got', ask_password('Password of john: ').reveal()[::-1])"
 
 
 @pytest.mark.parametrize(

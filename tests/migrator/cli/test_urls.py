@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from migrator.urls import BadUrl, Security, ServerUrl, parse_mailbox, parse_server
+from migrator.cli.urls import BadUrl, Security, ServerUrl, parse_mailbox, parse_server
 
 GOOD = [
     ("imap://john@mail.example.org", Security.PLAIN, "mail.example.org", 143, "john", None),

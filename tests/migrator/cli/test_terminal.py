@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from migrator.terminal import Amount, Meter, Terminal, bar_line, describe, duration, printable, size, table
+from migrator.cli.terminal import Amount, Meter, Terminal, bar_line, describe, duration, printable, size, table
 
 
 class HandClock:

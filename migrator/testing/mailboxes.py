@@ -23,6 +23,8 @@ class StoredMessage:
     internal_date: int | None = 0
     zone_minutes: int = 0
     modseq: int = 1
+    told_bytes: int | None = None  # RFC822.SIZE, where the server lies
+    is_readable: bool = True  # False: the server does not hand it out
 
 
 @dataclass(slots=True)

@@ -118,7 +118,7 @@ class _MemoryStore:
             yield MessageMeta(
                 request.path,
                 message.uid,
-                len(message.body),
+                len(message.body) if message.told_bytes is None else message.told_bytes,
                 message.internal_date,
                 message.zone_minutes,
                 message.flags,
@@ -222,10 +222,13 @@ class MemoryTarget(_MemoryStore):
         """Take bodies off the feed; a bundle is one folder's, and ends at its limits."""
         bundle: list[tuple[Message, bytes]] = []
         for message in messages:
-            if bundle and (bundle[0][0].target != message.target or self._is_bundle_full(bundle, most)):
+            if bundle and bundle[0][0].target != message.target:
                 yield bundle
                 bundle = []
             bundle.append((message, _take_body(message)))
+            if self._is_bundle_full(bundle, most):
+                yield bundle
+                bundle = []
         if bundle:
             yield bundle
 
@@ -266,9 +269,9 @@ class MemoryTarget(_MemoryStore):
             if refusal is not None:
                 raise refusal
             if not body:
-                raise MigratorError("message.refused", side=self.side, reply="Can't save a zero byte message.")
+                raise MigratorError("message.empty", side=self.side, reply="Can't save a zero byte message.")
             if limit is not None and len(body) > limit:
-                raise MigratorError("message.refused", side=self.side, reply="[TOOBIG] Message too large.")
+                raise MigratorError("message.too_big", side=self.side, reply="[TOOBIG] Message too large.")
         if quota is not None and self.mailbox.size_bytes + sum(len(body) for _, body in bundle) > quota:
             raise MigratorError("target.full", side=self.side, reply="[OVERQUOTA] Quota exceeded")
 
@@ -289,7 +292,7 @@ class MemoryTarget(_MemoryStore):
 
 def _body(folder: MemoryFolder, uid: int) -> bytes | None:
     message = folder.messages.get(uid)
-    return message.body if message else None
+    return message.body if message and message.is_readable else None
 
 
 def _take_body(message: Message) -> bytes:

@@ -1,0 +1,116 @@
+"""What IMAP source and target have in common: a session on demand, and the read side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from migrator.errors import Side
+from migrator.limits import Limits
+from migrator.mail import Folder, Message, MessageMeta
+from migrator.stores import imap_listing
+from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
+from migrator.stores.imap_bodies import BodyReader
+from migrator.stores.imap_scan import Scanner
+from migrator.stores.imap_session import Endpoint, ImapSession
+
+
+class ImapReader:
+    """One account on an IMAP server. Connects on first use, and anew after an error that ended the session."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits, side: Side) -> None:
+        self._endpoint = endpoint
+        self._limits = limits
+        self._side = side
+        self._session: ImapSession | None = None
+        self._is_busy = False
+        self._prefix: tuple[str, str | None] | None = None
+
+    @property
+    def features(self) -> Features:
+        """What this server can do; connects when it has not yet."""
+        session = self._connected()
+        profile = session.profile
+        return Features(
+            condstore=session.has_condstore,
+            uidplus=session.has("UIDPLUS"),
+            append_limit_bytes=session.append_limit,
+            special_use=session.has("CREATE-SPECIAL-USE"),
+            case_insensitive_names=profile.case_insensitive_names,
+            product=session.product,
+        )
+
+    def folders(self) -> list[Folder]:
+        """List the personal namespace."""
+        with self._exclusive() as session:
+            listing = imap_listing.list_account(session)
+        self._prefix = listing.prefix()
+        return listing.folders()
+
+    def prefix(self) -> tuple[str, str | None]:
+        """Return the personal namespace's prefix and separator; lists the folders when that was not done yet."""
+        if self._prefix is None:
+            self.folders()
+        return self._prefix or ("", None)
+
+    def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        """Yield metadata folder by folder."""
+        if not requests:
+            return
+        with self._exclusive() as session:
+            yield from Scanner(session).scan(requests)
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        """Yield bodies folder by folder."""
+        wanted = [request for request in requests if request.uids]
+        if not wanted:
+            return
+        with self._exclusive() as session:
+            yield from BodyReader(session, self._limits.whole_bytes).read(wanted)
+
+    def drop(self) -> None:
+        """Forget the connection without manners."""
+        session, self._session = self._session, None
+        self._is_busy = False
+        if session is not None:
+            session.drop()
+
+    def close(self) -> None:
+        """Sign off politely when idle, else drop."""
+        session, self._session = self._session, None
+        if session is not None and not self._is_busy:
+            session.close()
+        elif session is not None:
+            session.drop()
+        self._is_busy = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connected(self) -> ImapSession:
+        if self._session is None:
+            self._session = ImapSession(self._endpoint, self._side, self._limits)
+        return self._session
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[ImapSession]:
+        """Lend the session for one conversation. If it is left in the middle, nobody can go on with that line."""
+        if self._is_busy:
+            self.drop()
+        session = self._connected()
+        self._is_busy = True
+        try:
+            yield session
+        except BaseException:
+            if self._session is session:
+                self.drop()
+            raise
+        if self._session is session:
+            self._is_busy = False

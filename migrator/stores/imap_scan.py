@@ -1,0 +1,145 @@
+"""The fast path of metadata: UID, flags, date and size of every message, a microsecond each.
+
+The common shape of an answer is read by one regular expression over whole blocks of the buffer, whatever the order of
+its items; anything else is taken apart slowly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+from migrator.errors import MigratorError
+from migrator.mail import Flags, FolderPath, MessageMeta
+from migrator.stores import imap_parse, imap_syntax
+from migrator.stores.base import ScanRequest, Trouble
+from migrator.stores.imap_dates import DateReader
+from migrator.stores.imap_parse import Opened, Value, fetched, number
+from migrator.stores.imap_session import ImapSession, Reply
+from migrator.stores.imap_walk import Job, Walk, trouble
+
+SCANS_AHEAD: Final = 64
+HELD_ROWS: Final = 20_000  # a folder up to this size is sorted when its server does not; bigger ones must come in order
+LARGEST_UID: Final = 2**63 - 1
+_NOWHERE: Final = FolderPath(b"")
+_ROW: Final = re.compile(
+    rb"\* \d{1,10} FETCH \((?:(?:UID (\d{1,18})|FLAGS \(([^()\r\n]*)\)|INTERNALDATE \"([^\"\r\n]*)\"|"
+    rb"RFC822\.SIZE (\d{1,18})|MODSEQ \(\d+\))[ )])+\r\n|([^\n]*\n)"
+)
+
+
+class Scanner:
+    """Reads metadata. Flags and dates repeat, so each spelling is understood once."""
+
+    def __init__(self, session: ImapSession) -> None:
+        self._session = session
+        self._wire = session.wire
+        self._flags: dict[bytes, Flags] = {}
+        self._dates = DateReader()
+        self._reply: Reply | None = None
+
+    def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        """Yield metadata as ``Store.scan`` promises."""
+        for job, tag, opened in Walk(self._session, map(self._job, requests), SCANS_AHEAD):
+            if isinstance(opened, MigratorError):
+                self._skip(tag)
+                yield trouble(job.path, opened)
+                continue
+            yield from self._folder(job, tag, opened)
+
+    def _job(self, request: ScanRequest) -> Job:
+        examine = imap_syntax.command(b"EXAMINE ", self._session.string(request.path.raw))
+        changed = b" (CHANGEDSINCE %d)" % request.changed_since if request.changed_since else b""
+        first = request.after_uid + 1
+        fetch = b"UID FETCH %d:* (UID FLAGS INTERNALDATE RFC822.SIZE)%s\r\n" % (first, changed)
+        return Job(request.path, request.uidvalidity, examine, fetch, request.after_uid)
+
+    def _skip(self, tag: bytes) -> None:
+        for _ in self._rows(_NOWHERE, tag, LARGEST_UID):
+            pass
+
+    def _folder(self, job: Job, tag: bytes, opened: Opened) -> Iterator[MessageMeta | Trouble]:
+        held: list[MessageMeta] | None = []
+        last = 0
+        for row in self._rows(job.path, tag, job.after_uid):
+            if held is not None:
+                held.append(row)
+                if len(held) <= HELD_ROWS:
+                    continue
+                rows, held = _ascending(held), None
+                last = rows[-1].uid
+                yield from rows
+            elif row.uid > last:
+                last = row.uid
+                yield row
+            elif row.uid < last:
+                self._skip(tag)
+                yield Trouble(job.path, self._wire.nonsense(b"UID %d after %d" % (row.uid, last), "out of order"))
+                return
+        if held:
+            yield from _ascending(held)
+        reply = self._reply
+        # An empty folder has no message that * could mean: some servers refuse the range.
+        if reply is not None and not reply.is_ok and opened.messages:
+            yield trouble(job.path, self._session.refusal(reply, "FETCH"))
+
+    def _rows(self, path: FolderPath, tag: bytes, after_uid: int) -> Iterator[MessageMeta]:
+        wire, flags, read_date = self._wire, self._flags, self._dates.read
+        while True:
+            end = wire.buffer.rfind(b"\n") + 1
+            if end <= wire.position:
+                wire.pull()
+                continue
+            for found in _ROW.finditer(wire.buffer, wire.position, end):
+                uid_digits, words, date, size, other = found.groups()
+                if other is not None:
+                    wire.position = found.start()
+                    break
+                if uid_digits is None or words is None or date is None or size is None:
+                    continue  # a change of flags that nobody asked for
+                uid = int(uid_digits)
+                if uid <= after_uid:
+                    continue  # n:* always holds the last message, also below n
+                known = flags.get(words)
+                if known is None:
+                    known = flags[words] = imap_parse.flags(words)
+                instant, zone = read_date(date)
+                yield MessageMeta(path, uid, int(size), instant, zone, known)
+            else:
+                wire.position = end
+                continue
+            row = self._other(path, tag)
+            if row is not None and row.uid > after_uid:
+                yield row
+            if self._reply is not None:
+                return
+
+    def _other(self, path: FolderPath, tag: bytes) -> MessageMeta | None:
+        """Take one response of another shape. Sets ``_reply`` when it is the end."""
+        self._reply = None
+        response = self._wire.gather()
+        if response.startswith(b"* "):
+            items = fetched(response)
+            return self._slow_row(path, items) if items else None
+        if response and not response.startswith(b"+"):
+            self._reply = Reply(*self._session.tagged(response, tag), [])
+        return None
+
+    def _slow_row(self, path: FolderPath, items: dict[bytes, Value]) -> MessageMeta | None:
+        uid, size, words = number(items.get(b"UID")), number(items.get(b"RFC822.SIZE")), items.get(b"FLAGS")
+        if not uid or size is None or not isinstance(words, list):
+            return None
+        date = items.get(b"INTERNALDATE")
+        instant, zone = self._dates.read(date) if isinstance(date, bytes) else (None, 0)
+        flags = imap_parse.flags(b" ".join(word for word in words if isinstance(word, bytes)))
+        return MessageMeta(path, uid, size, instant, zone, flags)
+
+
+def _ascending(rows: list[MessageMeta]) -> list[MessageMeta]:
+    """Return the rows by UID, each UID once."""
+    if all(a.uid < b.uid for a, b in pairwise(rows)):
+        return rows
+    once = {row.uid: row for row in rows}
+    return [once[uid] for uid in sorted(once)]

@@ -1,0 +1,101 @@
+"""Many folders in one conversation: EXAMINE and FETCH of the next ones are sent while one answers.
+
+EXAMINE stands before every FETCH as a barrier: a server may answer two FETCHes of one folder mixed (RFC 3501 §5.5;
+Dovecot does), but never across EXAMINE.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from migrator.errors import MigratorError, Radius
+from migrator.mail import FolderPath
+from migrator.stores import imap_parse
+from migrator.stores.base import Trouble
+from migrator.stores.imap_parse import Opened
+from migrator.stores.imap_session import AHEAD_OCTETS, ImapSession, Reply
+from migrator.stores.imap_syntax import Command
+
+
+class Job(NamedTuple):
+    """One folder's EXAMINE and FETCH. Answers count when their UID is above ``after_uid``, or one of ``uids``."""
+
+    path: FolderPath
+    uidvalidity: int | None
+    examine: Command
+    fetch: bytes
+    after_uid: int = 0
+    uids: Sequence[int] = ()
+
+
+class _Sent(NamedTuple):
+    job: Job
+    examine: bytes  # tags
+    fetch: bytes
+    opened: Opened | MigratorError | None  # set when EXAMINE could not be sent ahead
+    octets: int
+
+
+class Walk:
+    """Sends jobs ahead and takes their answers in order."""
+
+    def __init__(self, session: ImapSession, jobs: Iterator[Job], ahead: int) -> None:
+        self._session = session
+        self._jobs = jobs
+        self._ahead = ahead
+        self._sent: deque[_Sent] = deque()
+        self._octets = 0
+        self._upcoming = next(jobs, None)
+
+    def __iter__(self) -> Iterator[tuple[Job, bytes, Opened | MigratorError]]:
+        """Yield each job with the tag of its FETCH, whose answer must be read to its end before the next is taken."""
+        while self._send(is_idle=True):
+            sent = self._sent.popleft()
+            self._octets -= sent.octets
+            opened = sent.opened
+            if opened is None:
+                opened = self._check(sent.job, self._session.answer(sent.examine))
+            self._send(is_idle=False)
+            yield sent.job, sent.fetch, opened
+
+    def _send(self, *, is_idle: bool) -> bool:
+        lines: list[bytes] = []
+        while self._upcoming is not None and len(self._sent) < self._ahead:
+            job = self._upcoming
+            octets = sum(map(len, job.examine)) + len(job.fetch)
+            must_wait = len(job.examine) > 1 or self._octets + octets > AHEAD_OCTETS
+            if must_wait and (self._sent or not is_idle):
+                break
+            tags = self._session.wire.tag(), self._session.wire.tag()
+            opened = None
+            if len(job.examine) > 1:
+                opened = self._check(job, self._session.ask(job.examine))
+                lines.append(b"%s %s" % (tags[1], job.fetch))
+            else:
+                lines.append(b"%s %s%s %s" % (tags[0], job.examine[0], tags[1], job.fetch))
+            self._sent.append(_Sent(job, *tags, opened, octets))
+            self._octets += octets
+            self._upcoming = next(self._jobs, None)
+        if lines:
+            self._session.wire.put(b"".join(lines))
+        return bool(self._sent)
+
+    def _check(self, job: Job, reply: Reply) -> Opened | MigratorError:
+        if not reply.is_ok:
+            # Some servers keep the folder before open now, so that FETCH would hand out that one's messages.
+            self._session.selected = None
+            return self._session.refusal(reply, "EXAMINE")
+        self._session.selected = job.path.raw
+        opened = imap_parse.opened(reply.untagged, reply.words)
+        if job.uidvalidity is not None and opened.uidvalidity not in (None, job.uidvalidity):
+            return MigratorError("folder.changed", side=self._session.side, reply=reply.words)
+        return opened
+
+
+def trouble(path: FolderPath, error: MigratorError) -> Trouble:
+    """Wrap what spoils one folder; raise what spoils more."""
+    if error.radius not in (Radius.FOLDER, Radius.MESSAGE):
+        raise error
+    return Trouble(path, error)

@@ -1,0 +1,590 @@
+"""Errors with a radius and a patience, a stable code, a plain sentence, a next step, and the server's own words.
+
+Radius says how much is spoilt, patience whether trying again can help. Sentences are message ids marked for
+translation; whoever shows them fills in ``side`` and the parameters.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation without translating it here."""
+    return text
+
+
+class Radius(StrEnum):
+    """How much one error spoils."""
+
+    MESSAGE = "message"  # give it its outcome, go on
+    FOLDER = "folder"  # finish the rest, the account fails
+    ACCOUNT = "account"
+    SERVER = "server"  # stop starting work against this server
+    CONFIG = "config"  # pause everything that shares the configuration
+
+
+class Patience(StrEnum):
+    """Whether trying again can help."""
+
+    NOW = "now"  # reconnect and go on, bounded
+    LATER = "later"  # by itself, after a while
+    NEVER = "never"  # a person must act
+
+
+class Side(StrEnum):
+    """Which server spoke."""
+
+    SOURCE = "source"
+    TARGET = "target"
+
+
+class Entry(NamedTuple):
+    """What is known of one code."""
+
+    radius: Radius
+    patience: Patience
+    sentence: str
+    next_step: str
+
+
+CATALOGUE: Final[dict[str, Entry]] = {
+    "unknown": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The server gave an answer that is not known here."),
+        N_("Show the server's words, with their time, to whoever runs the server."),
+    ),
+    # the line
+    "line.lost": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The line to the server dropped. The copy goes on where it was."),
+        N_("Nothing to do, unless it repeats."),
+    ),
+    "line.silent": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server stopped answering."),
+        N_("Look at the load of the server; allow it more time."),
+    ),
+    "line.closed": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server ended the session, as servers do now and then. The copy goes on where it was."),
+        N_("Nothing to do. If it happens at every try, look for a locked shared folder on the server."),
+    ),
+    "machine.exhausted": Entry(
+        Radius.CONFIG,
+        Patience.LATER,
+        N_("This machine has no files, memory or ports left for another connection."),
+        N_("Run fewer accounts at once, or raise the machine's limits."),
+    ),
+    # the server
+    "server.unreachable": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The server cannot be reached."),
+        N_("Check the name, the port and the firewall. An IPv6 address that nobody answers is a known trap."),
+    ),
+    "server.no_address": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The server's name has no address."),
+        N_("Check the spelling of the server's name, and the name service of this machine."),
+    ),
+    "server.not_imap": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What answers at this port does not speak IMAP."),
+        N_("Check the port: 143 is usual for IMAP, 993 for IMAP with TLS."),
+    ),
+    "server.nonsense": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server's answer breaks the rules of IMAP and cannot be read."),
+        N_("If it repeats, show the server's words to whoever runs the server."),
+    ),
+    "server.preauth": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server signs everybody in by itself, as a user of its own choice."),
+        N_("Use the port or address of the server at which users sign in."),
+    ),
+    "server.certificate": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server's security certificate is not valid."),
+        N_("Have the certificate renewed, or name the server as the certificate does."),
+    ),
+    "tls.failed": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("No encrypted connection could be agreed with the server."),
+        N_("Check whether this port speaks TLS at once, or only after STARTTLS."),
+    ),
+    "tls.not_offered": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server offers no encryption (STARTTLS) at this port."),
+        N_("Use the port that speaks TLS at once, usually 993."),
+    ),
+    "tls.injected": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("Somebody spoke on the line between the server's consent to encrypt and the encryption."),
+        N_("Do not send passwords over this network until it is clear who did."),
+    ),
+    "server.unavailable": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The server is not available just now."),
+        N_("Wait. If it lasts longer than ten minutes, tell whoever runs the server."),
+    ),
+    "server.fault": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The server had an internal fault."),
+        N_("Show the server's words, with their time, to whoever runs the server."),
+    ),
+    "server.clock": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The server's clock disagrees with that of its file server."),
+        N_("Have the clocks of the mail server and the file server set alike."),
+    ),
+    "server.full": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The server has no room left for anybody."),
+        N_("Make room on the server's disks; watch the number of files, too."),
+    ),
+    "server.too_many_connections": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Too many programs are connected to this mailbox. The user's phone counts, too."),
+        N_("Wait, or use fewer connections. Ask the user to close devices only if it stays so."),
+    ),
+    "server.too_many_errors": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server hung up after too many errors in one session."),
+        N_("Look at the errors before this one."),
+    ),
+    "server.throttled": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The server asks for a slower pace. The copy goes on by itself."),
+        N_("Nothing to do. Trying by hand makes it last longer."),
+    ),
+    "server.locked_out": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The server has locked this mailbox for about a day. The copy goes on by itself."),
+        N_("Do not try by hand. Warn the owner: webmail may be locked as well."),
+    ),
+    "server.limit": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("A limit of the server is reached."),
+        N_("Show the server's words to whoever runs the server."),
+    ),
+    "server.blocks_us": Entry(
+        Radius.SERVER,
+        Patience.NEVER,
+        N_("The server refuses connections from this address."),
+        N_("Ask whoever runs the server to allow the address of this machine. Trying again makes the block longer."),
+    ),
+    "server.mailbox_locked": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Another program has locked the mailbox."),
+        N_("If it repeats, look for a second copy, a stuck POP session, a backup, or locks on a network disk."),
+    ),
+    "server.legacy_directories": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server must tidy up this mailbox before it can be opened."),
+        N_("Have the administrator reconstruct the user's mailbox directories."),
+    ),
+    "server.needs_person": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server has a message for a person."),
+        N_("Read the server's words and do what they say."),
+    ),
+    "server.alert_in_clear": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("A message for a person came over a line that is not encrypted. It may not be from the server."),
+        N_("Set up TLS for this server and try again before believing the words."),
+    ),
+    # sign-in
+    "sign_in.refused": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The name or the password for this mailbox is not accepted."),
+        N_("Enter the password again; check whether this server wants the full address as name."),
+    ),
+    "sign_in.unknown_user": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server knows no mailbox of this name."),
+        N_("Check the name; on a new server, create the account first."),
+    ),
+    "sign_in.app_password": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The mailbox wants a password of its own for this program."),
+        N_("Create an app password for the mailbox and enter that."),
+    ),
+    "sign_in.browser": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Sign-in is paused until the owner confirms it in a browser."),
+        N_("Have the owner sign in to webmail once and confirm; try again ten minutes later."),
+    ),
+    "sign_in.passwords_off": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_(
+            "The sign-in is refused. Such a server says the same where it takes no passwords from mail programs at all."
+        ),
+        N_("Check the password in webmail; check that password sign-in and IMAP are allowed for this mailbox."),
+    ),
+    "sign_in.no_mailbox": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The sign-in worked, but this account may not open the mailbox."),
+        N_("Check the password, the permission on the mailbox, and whether it has a licence."),
+    ),
+    "sign_in.password_expired": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The password has expired."),
+        N_("Change it once in webmail, then enter the changed one."),
+    ),
+    "sign_in.not_allowed": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("This mailbox is not open for mail programs."),
+        N_("Allow IMAP for this user, or for the class of users."),
+    ),
+    "sign_in.admin_refused": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The administrator may not open this mailbox."),
+        N_("Check once whether the administrator may act for users on this server, and whether the user exists."),
+    ),
+    "sign_in.needs_tls": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server takes passwords only over an encrypted connection."),
+        N_("Use TLS (usually port 993) or STARTTLS for this server; it holds for all its users."),
+    ),
+    "sign_in.no_method": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server offers no way to sign in with a password that is known here."),
+        N_("Check whether the server wants TLS first, or offers password sign-in at another port."),
+    ),
+    "sign_in.temporarily_unavailable": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The server cannot check passwords just now. Nothing is wrong with the account."),
+        N_("Wait. If it lasts longer than ten minutes, tell whoever runs the server."),
+    ),
+    "sign_in.maintenance": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The mailbox is in maintenance."),
+        N_("Wait, unless it was put in maintenance for this move: then open it for the copy."),
+    ),
+    "sign_in.elsewhere": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("This mailbox lives on another server."),
+        N_("Name that server for this user; often a list of users and servers is out of date."),
+    ),
+    "sign_in.malformed": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server could not read the name or the password as it was sent."),
+        N_("Look for unusual characters in the name and the password."),
+    ),
+    # the request
+    "request.too_long": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("The server wants shorter requests."),
+        N_("Nothing to do, unless it is still so for a single message."),
+    ),
+    "request.bad_state": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server lost track of the session."),
+        N_("Nothing to do. If it repeats, check the permission on the mailbox."),
+    ),
+    "request.search_refused": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("The server cannot search this folder."),
+        N_("Nothing to do: the messages are listed one by one."),
+    ),
+    # room
+    "target.full": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The new mailbox is full. Mail already copied is safe."),
+        N_("Make room on the new mailbox; the copy then goes on."),
+    ),
+    # one message
+    "message.refused": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The new server refused one message."),
+        N_("Show the server's words to whoever runs the new server."),
+    ),
+    "message.refused_bare": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The new server refused one message without a reason."),
+        N_("Look at its size, its longest line, and whether it asks for a read receipt."),
+    ),
+    "message.too_big": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("One message is bigger than the new server allows."),
+        N_("Raise the limit on the new server and copy again: only what is missing is copied."),
+    ),
+    "message.header_too_long": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("One message has a header longer than the new server allows."),
+        N_("Raise the limit on the new server and copy again: only what is missing is copied."),
+    ),
+    "message.virus": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The virus filter of the new server refused one message."),
+        N_("Leave the message to whoever looks after security; do not weaken the filter."),
+    ),
+    "message.nul": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("One message is damaged: it holds NUL characters, which the new server refuses."),
+        N_("Allow the repair that replaces them, or save the message by hand."),
+    ),
+    "message.malformed": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("One message is not written to the standard, and the new server insists on it."),
+        N_("Allow the repair, or save the message by hand."),
+    ),
+    "message.empty": Entry(
+        Radius.MESSAGE, Patience.NEVER, N_("One message is empty."), N_("Nothing to do: there is nothing to copy.")
+    ),
+    "message.bad_date": Entry(
+        Radius.MESSAGE,
+        Patience.NOW,
+        N_("The new server refuses the date of one message."),
+        N_("Nothing to do: another date of the message is used."),
+    ),
+    "message.duplicate": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The new server keeps only so many copies of one and the same message."),
+        N_("Look whether anybody needs hundreds of equal copies; mostly a loop made them years ago."),
+    ),
+    "message.unreadable": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The old server cannot hand out one message."),
+        N_("Ask the user to open it in webmail and save it."),
+    ),
+    "message.truncated": Entry(
+        Radius.MESSAGE,
+        Patience.NOW,
+        N_("The old server sent less of a message than it announced."),
+        N_("If it repeats, ask the user to open the message in webmail and save it."),
+    ),
+    "message.vanished": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("A message was deleted while it was about to be copied."),
+        N_("Nothing to do."),
+    ),
+    "flags.refused": Entry(
+        Radius.MESSAGE,
+        Patience.NOW,
+        N_("The message can be kept, one of its labels cannot."),
+        N_("See which labels are lost; have them allowed on the new server if they matter."),
+    ),
+    # one folder
+    "folder.changed": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("The server renumbered a folder while it was being read."),
+        N_("Nothing to do: the folder is matched again by content."),
+    ),
+    "folder.missing": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("A folder was removed from the new mailbox during the copy."),
+        N_("Nothing to do: it is created again."),
+    ),
+    "folder.prefix": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The folder names do not fit the way the new server arranges folders."),
+        N_("Set the prefix and the separator of the new server once, for all its users."),
+    ),
+    "folder.bad_name": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The new server does not allow the name of one folder."),
+        N_("Have the folder renamed, or set a rule for such names."),
+    ),
+    "folder.no_children": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The new server allows no folders inside this folder."),
+        N_("Put the inner folders beside it."),
+    ),
+    "folder.exists": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("The folder is already there."),
+        N_("Nothing to do, unless two folders differ only in upper and lower case."),
+    ),
+    "folder.no_permission": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("One folder may not be opened, or not be written to."),
+        N_("Give the right to it, or leave it out if it is somebody else's."),
+    ),
+    "folder.phantom": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The server lists a folder that does not exist."),
+        N_("Nothing to do. The user can end the subscription to it."),
+    ),
+    "folder.shared_unavailable": Entry(
+        Radius.FOLDER,
+        Patience.LATER,
+        N_("A colleague's folder is not available just now."),
+        N_("Nothing to do: it is copied with its owner's mailbox."),
+    ),
+    "folder.damaged": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The old server cannot read one folder."),
+        N_("Have the folder repaired on the old server, then copy again."),
+    ),
+    "folder.role_taken": Entry(
+        Radius.FOLDER,
+        Patience.NOW,
+        N_("Another folder already has the role of this one, such as that of sent mail."),
+        N_("See which two folders claim the role."),
+    ),
+    "folder.elsewhere": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("One folder lives on another server."),
+        N_("Copy it from there, with its owner's mailbox."),
+    ),
+    # the ledger
+    "ledger.other_pair": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("This ledger belongs to another pair of mailboxes."),
+        N_("Name another ledger file, or the two mailboxes it was made for."),
+    ),
+    "ledger.busy": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("This account is being moved already."),
+        N_("Wait for the other run to end, or stop it."),
+    ),
+    "ledger.not_a_ledger": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The file named as ledger is not one, or is empty. It was left as it is."),
+        N_("Name the right file, or one that does not exist yet."),
+    ),
+    "ledger.newer": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The ledger was written by a newer version of this program. It was left as it is."),
+        N_("Use that version, or name another ledger file."),
+    ),
+    "ledger.damaged": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The ledger is damaged."),
+        N_("Bring back a copy of it, or name a new file: the mail is then matched by content, and nothing is doubled."),
+    ),
+    "ledger.full": Entry(
+        Radius.CONFIG,
+        Patience.LATER,
+        N_("The disk that holds the ledger is full. What is recorded is safe."),
+        N_("Make room on that disk; the copy then goes on."),
+    ),
+    "ledger.unwritable": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The ledger cannot be opened or written."),
+        N_("Check the permissions and the disk of the ledger file and of the folder it is in."),
+    ),
+}
+
+
+class MigratorError(Exception):
+    """Any failure of the engine.
+
+    ``code`` is a key of CATALOGUE; ``reply`` the server's own words (never mail content, never a secret);
+    ``retry_after`` seconds, where a server named them; ``params`` what the sentence needs.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        reply: str = "",
+        side: Side | None = None,
+        radius: Radius | None = None,
+        patience: Patience | None = None,
+        retry_after: float | None = None,
+        **params: str | int,
+    ) -> None:
+        entry = CATALOGUE[code]
+        super().__init__(code, reply)
+        self.code = code
+        self.reply = reply
+        self.side = side
+        self.radius = radius or entry.radius
+        self.patience = patience or entry.patience
+        self.retry_after = retry_after
+        self.params = params
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in plain words (a message id)."""
+        return CATALOGUE[self.code].sentence
+
+    @property
+    def hint(self) -> str:
+        """What to do next (a message id)."""
+        return CATALOGUE[self.code].next_step
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}" + (f" [{self.reply}]" if self.reply else "")
+
+
+class OutcomeUnknown(MigratorError):
+    """An effect was begun and its answer lost. Never repeat it: look first."""
+
+
+class Stopped(Exception):
+    """The caller asked to stop; everything confirmed is recorded."""

@@ -1,0 +1,133 @@
+"""What is known of each server product, as data: chosen once per connection by what the server says of itself.
+
+A fact stands here only when it was seen on such a server and no capability tells it. Everything else is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+NOTHING_MORE: Final[Mapping[str, str]] = MappingProxyType({})
+VIRTUAL_ROLES: Final = frozenset(("\\All", "\\Flagged", "\\Important"))  # RFC 6154 §2, RFC 8457 §2
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Facts of one product. The defaults hold for a server that is not known: careful where care costs little."""
+
+    name: str
+    case_insensitive_names: bool = True  # "sent" and "Sent" are one folder
+    basic_plane_only: bool = False  # refuses names with characters beyond U+FFFF
+    forbidden: str = ""  # characters refused anywhere in a folder's name; its separator goes without saying
+    forbidden_by_separator: Mapping[str, str] = field(
+        default_factory=lambda: NOTHING_MORE
+    )  # more of them, on servers with that separator
+    forbidden_first: str = ""  # characters refused at the beginning of a name, behind the prefix
+    trimmed: str = ""  # characters refused at either end of a level
+    reserved: frozenset[str] = frozenset()  # names of the first level that are refused, in lower case
+    max_segment_bytes: int = 240  # of one level in modified UTF-7; file systems end at 255
+    max_name_bytes: int = 400  # of the whole name behind the prefix
+    max_errors: int | None = None  # BAD answers in one session before the server hangs up
+    clamps_future_dates: bool = False  # an internal date ahead of the server's clock becomes its present
+    keeps_final_newline: bool = True  # False: the last line end of a message may go missing
+    earliest_date: int | None = None  # seconds since the epoch; internal dates before it are refused
+    examine_loses_uidvalidity: bool = False  # only SELECT makes the server remember the UIDVALIDITY it told
+    loses_flagged_on_append: bool = False  # \Flagged given with APPEND must be set again by STORE
+    left_out_roles: frozenset[str] = VIRTUAL_ROLES  # these folders show messages that live in others
+    substitutes: tuple[bytes, ...] = ()  # texts it hands out in place of a message it cannot read
+
+
+GENERIC: Final = Profile("generic", trimmed=" \t")
+
+# Seen on 2.3.19. With the separator "/" a Maildir refuses "." as well, and dbox does not: only trying tells.
+DOVECOT: Final = Profile(
+    "Dovecot",
+    case_insensitive_names=False,
+    forbidden_by_separator=MappingProxyType({".": "/"}),  # "Name must not have '/' characters"
+    forbidden_first="~",  # "Begins with '~'"
+    reserved=frozenset(("dbox-mails",)),  # "Contains reserved name", dbox
+    max_segment_bytes=254,
+    max_name_bytes=254,  # "Not found": a Maildir keeps the whole name as one file name
+    max_errors=20,
+    clamps_future_dates=True,
+)
+
+# Seen on 3.6.1: "Invalid mailbox name", with and without the alternative namespace.
+CYRUS: Final = Profile(
+    "Cyrus",
+    case_insensitive_names=False,
+    forbidden='!"%;<>\\`{|}',
+    forbidden_by_separator=MappingProxyType({".": "/", "/": "^"}),
+    max_segment_bytes=400,
+    max_name_bytes=400,  # 490 with the name of the user
+    earliest_date=0,  # "Invalid date-time in Append command"
+)
+
+# Seen on 5.0.13.
+COURIER: Final = Profile(
+    "Courier",
+    case_insensitive_names=False,
+    basic_plane_only=True,  # "Error in IMAP command received by server."
+    forbidden="/",  # "Invalid mailbox name."
+    max_segment_bytes=254,
+    max_name_bytes=254,  # "Cannot create this folder.": one file name, as in Dovecot
+    max_errors=9,  # after about ten: "TOO MANY CONSECUTIVE PROTOCOL VIOLATIONS"
+    earliest_date=0,  # "Error in IMAP command received by server."
+    examine_loses_uidvalidity=True,
+)
+
+# Seen on 0.36.7.
+PYMAP: Final = Profile(
+    "pymap",
+    case_insensitive_names=False,
+    keeps_final_newline=False,  # "hello\r\n" without a body came back as "hello\r"
+)
+
+GMAIL: Final = Profile(
+    "Gmail",
+    trimmed=" \t",  # "Folder contains excess whitespace"
+    reserved=frozenset(("[gmail]", "[google mail]", "muted", "updates")),
+)
+
+EXCHANGE: Final = Profile(
+    "Exchange",
+    trimmed=" \t",  # 2007: a name that ends with a blank cannot be selected again
+    reserved=frozenset(("files",)),  # "Folder name is reserved"
+    max_errors=9,  # "BYE Connection closed. 14" after about ten
+    loses_flagged_on_append=True,
+    substitutes=(b"Retrieval using the IMAP4 protocol failed for the following message",),
+)
+
+# What a product calls itself in ID (RFC 2971) or in its greeting; the ID is asked first, because proxies greet as well.
+SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
+    ("dovecot", DOVECOT),
+    ("cyrus", CYRUS),
+    ("courier", COURIER),
+    ("gimap", GMAIL),
+    ("microsoft exchange", EXCHANGE),
+    ("microsoft.exchange", EXCHANGE),
+)
+
+
+def choose(greeting: str, id_fields: Mapping[str, str], capabilities: frozenset[str]) -> Profile:
+    """Return the profile of the server that greets with ``greeting`` and names itself in ``id_fields`` (RFC 2971).
+
+    Any of the three may be empty; a server that no sign is known of is GENERIC.
+    """
+    if "X-GM-EXT-1" in capabilities:
+        return GMAIL
+    if "] server ready " in greeting.casefold() and "APPENDLIMIT=1000000000" in capabilities:
+        return PYMAP  # has neither a name in its greeting nor an ID
+    for words in (_named(id_fields), greeting.casefold()):
+        for sign, profile in SIGNS:
+            if sign in words:
+                return profile
+    return GENERIC
+
+
+def _named(id_fields: Mapping[str, str]) -> str:
+    fields = {key.casefold(): value for key, value in id_fields.items()}
+    return f"{fields.get('name', '')} {fields.get('vendor', '')}".casefold()

@@ -1,0 +1,309 @@
+"""Which folder of the source becomes which folder of the target: prefixes, separators, INBOX, roles, refused names.
+
+A pure function over two listings. It is injective: two source folders never share a target folder. It is stable: what
+the ledger knows stays, and the same listings give the same names. Source folders are placed level by level, so that a
+renamed folder takes its inner folders along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from migrator.mail import Folder, FolderPath
+from migrator.stores.profiles import GENERIC, Profile
+from migrator.transfer import roles
+from migrator.transfer.names import INBOX, Place, Target
+
+UNSPEAKABLE: Final = b"\r\n\0"  # no string of IMAP can carry them safely (RFC 9051 §4.3)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRules:
+    """What the operator wants of folder names. Names are spelled as people see them, levels apart by ``/``."""
+
+    strip_prefix: str = ""  # taken off source names that begin with it, as the source spells them
+    add_prefix: str = ""  # put before all target names, INBOX too, as the target spells them; roles are then left alone
+    skip: tuple[str, ...] = ()  # names or patterns (* and ?); the folders inside a skipped one are not skipped with it
+    only_subscribed: bool = False
+    replacement: str = "_"  # for characters the target refuses
+    also_forbidden: str = ""  # characters this target refused beyond what its profile tells
+    keep_virtual: bool = False  # copy folders that only show messages of others
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPair:
+    """A source folder and its target. ``exists``: the target lists it and it can be opened."""
+
+    source: Folder
+    target: FolderPath
+    exists: bool
+    special_use: str | None  # the role to give when it is created
+    renamed: str | None  # why it has another name than prefix and separator explain, as a code
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMap:
+    """All pairs, INBOX first and parents before children, and the folders that are not copied, each with a reason."""
+
+    pairs: tuple[FolderPair, ...]
+    left_out: tuple[tuple[Folder, str], ...]
+    guessed_prefix: str = ""  # taken off the source's names without the server having told it
+
+
+class Level(NamedTuple):
+    """One level of a source name: the whole name up to it (its identity), and its own part for people."""
+
+    key: bytes
+    segment: str
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A place in the source's tree: a folder to copy, or a mere parent of one."""
+
+    key: bytes
+    segments: tuple[str, ...]  # behind the prefix
+    parent: Node | None
+    is_inbox: bool
+    folder: Folder | None = None
+    place: Place | None = None
+    is_known: bool = False  # placed by an earlier pass, which told the change of name
+    role: str | None = None  # to give when the folder is created
+
+
+def map_folders(
+    source: Sequence[Folder],
+    target: Sequence[Folder],
+    *,
+    source_prefix: str,
+    source_separator: str | None,
+    target_prefix: str,
+    target_separator: str | None,
+    profile: Profile,
+    rules: FolderRules,
+    known: Mapping[bytes, bytes],
+    source_profile: Profile = GENERIC,
+) -> FolderMap:
+    """Pair every folder of ``source`` with one of the target, there already or to be created.
+
+    Prefixes and separators are those of the personal namespaces, ``profile`` is the target's. ``known`` maps raw
+    source names to raw target names as earlier passes had them; they win, and nobody else gets these targets.
+    """
+    guessed = "" if source_prefix else _guessed_prefix(source)
+    spelling = _Spelling(guessed or source_prefix, source_separator, rules.strip_prefix)
+    kept, left_out = _sift(source, spelling, rules, source_profile)
+    names = Target(
+        target,
+        target_prefix,
+        target_separator,
+        profile,
+        add_prefix=rules.add_prefix,
+        replacement=rules.replacement,
+        also_forbidden=rules.also_forbidden,
+    )
+    nodes = _tree(kept, spelling)
+    _place_known(nodes, known, names)
+    if not rules.add_prefix:
+        _place_roles(nodes, target, names)
+    _place_rest(nodes, names)
+    pairs = (_pair(node, node.folder, node.place, names, guessed) for node in nodes if node.folder and node.place)
+    return FolderMap(tuple(sorted(pairs, key=_order)), tuple(left_out), guessed)
+
+
+# The source's names
+
+
+class _Spelling(NamedTuple):
+    """How the source spells names: what comes before the part that counts."""
+
+    prefix: str
+    separator: str | None
+    strip: str
+
+    def levels(self, path: FolderPath) -> tuple[Level, ...]:
+        """Return the levels of a name behind the prefix; never none."""
+        whole = _levels(path)
+        if self.strip:
+            cut = _stripped(whole, self.strip, path.separator or self.separator or "")
+            if cut:
+                return cut
+        separator = self.separator or path.separator
+        parts = [part for part in self.prefix.split(separator) if part] if separator else []
+        inside = len(whole) > len(parts) and all(
+            _same_level(level.segment, part, number)
+            for number, (level, part) in enumerate(zip(whole, parts, strict=False))
+        )
+        return whole[len(parts) :] if inside else whole
+
+
+def _levels(path: FolderPath) -> tuple[Level, ...]:
+    separator = (path.separator or "").encode("ascii")
+    parts = path.raw.split(separator) if separator else [path.raw]
+    if parts[0].upper() == INBOX:
+        parts[0] = INBOX  # "inbox/Sub" is inside INBOX (RFC 9051 §5.1)
+    keys = (separator.join(parts[:count]) for count in range(1, len(parts) + 1))
+    segments = FolderPath(separator.join(parts), path.separator).segments
+    return tuple(Level(key, segment) for key, segment in zip(keys, segments, strict=True))
+
+
+def _same_level(segment: str, part: str, number: int) -> bool:
+    return segment == part or (number == 0 and segment == "INBOX" == part.upper())
+
+
+def _stripped(levels: tuple[Level, ...], strip: str, separator: str) -> tuple[Level, ...]:
+    """Take ``strip`` off the beginning of a name; nothing is left of names that do not begin with it, or end there."""
+    for number, (key, segment) in enumerate(levels):
+        is_last = number == len(levels) - 1
+        if not is_last and strip.startswith(segment + separator):
+            strip = strip.removeprefix(segment + separator)
+        elif not strip:
+            return levels[number:]
+        elif segment.startswith(strip) and segment != strip:
+            return (Level(key, segment.removeprefix(strip)), *levels[number + 1 :])
+        elif segment == strip and not is_last:  # "abc" taken off "abc/mail1"
+            return levels[number + 1 :]
+        else:
+            return ()
+    return ()
+
+
+def _guessed_prefix(source: Sequence[Folder]) -> str:
+    """Return ``INBOX.`` when every other folder is inside INBOX: servers without NAMESPACE do not say so themselves."""
+    others = [folder.path for folder in source if not folder.path.is_inbox]
+    separators = {path.separator for path in others if len(_levels(path)) > 1 and _levels(path)[0].key == INBOX}
+    if not others or len(separators) != 1 or not all(_levels(path)[0].key == INBOX for path in others):
+        return ""
+    return f"INBOX{separators.pop()}"
+
+
+# What is copied
+
+
+def _sift(
+    source: Sequence[Folder], spelling: _Spelling, rules: FolderRules, profile: Profile
+) -> tuple[list[Folder], list[tuple[Folder, str]]]:
+    parents = {level.key for folder in source for level in _levels(folder.path)[:-1]}
+    kept: dict[bytes, Folder] = {}
+    left_out: list[tuple[Folder, str]] = []
+    # Where INBOX is listed in two spellings, the usual one stands for both.
+    for folder in sorted(source, key=lambda folder: folder.path.is_inbox and folder.path.raw != INBOX):
+        key = _levels(folder.path)[-1].key
+        reason = _reason_to_leave(folder, spelling, rules, profile, is_parent=key in parents)
+        if reason is None and key in kept:
+            reason = "listed_twice"
+        if reason is None:
+            kept[key] = folder
+        else:
+            left_out.append((folder, reason))
+    return list(kept.values()), left_out
+
+
+def _reason_to_leave(
+    folder: Folder, spelling: _Spelling, rules: FolderRules, profile: Profile, *, is_parent: bool
+) -> str | None:
+    if any(byte in UNSPEAKABLE for byte in folder.path.raw):
+        return "unspeakable_name"
+    if not folder.selectable:
+        return "phantom" if folder.subscribed and not is_parent else "name_only"
+    if folder.special_use in profile.left_out_roles and not rules.keep_virtual:
+        return "virtual"
+    if _is_skipped(folder, spelling, rules.skip):
+        return "skipped"
+    if rules.only_subscribed and not folder.subscribed and not folder.path.is_inbox:
+        return "not_subscribed"
+    return None
+
+
+def _is_skipped(folder: Folder, spelling: _Spelling, skip: Sequence[str]) -> bool:
+    if folder.path.is_inbox:
+        return any(wish.upper() == "INBOX" for wish in skip)
+    bare = "/".join(level.segment for level in spelling.levels(folder.path))
+    spellings = {bare, folder.path.display, (folder.path.separator or "/").join(folder.path.segments)}
+    return any(name == wish or fnmatchcase(name, wish) for name in spellings for wish in skip)
+
+
+# The tree, and its places on the target
+
+
+def _tree(kept: Sequence[Folder], spelling: _Spelling) -> list[Node]:
+    """Return the nodes of all folders and the parents they need, level by level."""
+    nodes: dict[bytes, Node] = {}
+    for folder in kept:
+        parent: Node | None = None
+        segments: tuple[str, ...] = ()
+        for level in spelling.levels(folder.path):
+            segments = (*segments, level.segment)
+            is_inbox = level.key == INBOX or (
+                bool(spelling.strip) and parent is None and level.segment.upper() == "INBOX"
+            )
+            parent = nodes.setdefault(level.key, Node(level.key, segments, parent, is_inbox))
+        if parent is not None:
+            parent.folder = folder
+    return sorted(nodes.values(), key=lambda node: (len(node.segments), not node.is_inbox, node.key))
+
+
+def _place_known(nodes: Sequence[Node], known: Mapping[bytes, bytes], names: Target) -> None:
+    """Give every folder the target it had, and keep the targets of folders that are gone from anybody else."""
+    inbox = next((raw for name, raw in known.items() if name.upper() == INBOX), None)
+    for node in nodes:
+        own = node.folder.path.raw if node.folder else node.key
+        raw = known.get(own) or known.get(node.key) or (inbox if node.key == INBOX else None)
+        if raw is not None and names.take(raw):
+            node.place = names.fixed(raw)
+            node.is_known = True
+    for raw in known.values():
+        names.take(raw)
+
+
+def _place_roles(nodes: Sequence[Node], target: Sequence[Folder], names: Target) -> None:
+    """Put the source's folder of sent mail into the target's, whatever their names; the same for the other roles."""
+    by_folder = {id(node.folder): node for node in nodes if node.folder and not node.is_inbox}
+    candidates = [roles.Candidate(node.folder, node.segments) for node in nodes if node.folder and not node.is_inbox]
+    there = roles.folders_by_role(target)
+    claims = roles.claims(candidates)
+    namesakes = {role: folder.path.segments[-1] for role, folder in there.items()}
+    for role, candidate in (claims or roles.guesses(candidates, namesakes)).items():
+        node = by_folder[id(candidate.folder)]
+        if role not in there:
+            node.role = role
+        elif node.place is None and names.take(there[role].path.raw):
+            place = names.fixed(there[role].path.raw)
+            is_named_so = _bare(place) == node.segments
+            node.place = place if is_named_so else names.fixed(place.raw, "special_use")
+
+
+def _bare(place: Place) -> tuple[str, ...]:
+    return (*(_bare(place.parent) if place.parent else ()), place.segment)
+
+
+def _place_rest(nodes: Sequence[Node], names: Target) -> None:
+    """Place level by level. In a level, names that need no change go first: a made-up name never takes theirs."""
+    for _, level in groupby(nodes, key=lambda node: len(node.segments)):
+        waiting = []
+        for node in level:
+            if node.place is None and node.is_inbox:
+                node.place = names.inbox()
+            if node.place is None:
+                waiting.append(node)
+        for node in sorted(waiting, key=lambda node: names.rank(_around(node), node.segments[-1])):
+            holds_mail = node.folder is not None
+            node.place = names.place(_around(node), node.segments[-1], node.key, holds_mail=holds_mail)
+
+
+def _around(node: Node) -> Place | None:
+    return node.parent.place if node.parent else None
+
+
+def _pair(node: Node, folder: Folder, place: Place, names: Target, guessed: str) -> FolderPair:
+    found = names.find(place.raw)
+    exists = found is not None and found.selectable
+    reason = place.reason or ("guessed_prefix" if guessed and not node.is_inbox and not node.is_known else None)
+    return FolderPair(folder, names.path(place.raw), exists, None if exists else node.role, reason)
+
+
+def _order(pair: FolderPair) -> tuple[bool, tuple[str, ...], bytes]:
+    return not pair.source.path.is_inbox, pair.target.segments, pair.target.raw

@@ -123,6 +123,8 @@ class Stream:
             self._expect(folder, item.uid)
             if folder.error is None and self._is_to_send(folder, item):
                 yield item
+            elif item.stream is not None:
+                deque(item.stream, maxlen=0)  # take it off the line unread
             self._expect(folder, folder.next_after(item.uid))
 
     def _expect(self, folder: FolderPass, uid: int | None) -> None:
@@ -154,7 +156,7 @@ class Stream:
             if len(folder.candidates) and self._is_found(folder, message):
                 return False
         else:
-            message.stream = _hashed(message)
+            message.stream = _hashed(message, message.stream or iter(()))
         message.target = folder.target_path
         message.flags = folder.kept(folder.pending.flags(at))
         message.internal_date, message.zone_minutes = folder.pending.date(at)
@@ -191,7 +193,7 @@ class Stream:
             if isinstance(item, Trouble) or self.is_stopping:
                 continue
             folder = self._by_source[item.path.raw]
-            for _ in _hashed(item) if item.stream else ():
+            for _ in _hashed(item, item.stream) if item.stream else ():
                 pass
             item.digest = item.digest or digest_whole(item.whole or b"")
             if item.size_bytes:
@@ -334,10 +336,10 @@ class Stream:
         )
 
 
-def _hashed(message: Message) -> Iterator[bytes]:
-    """Pass the pieces of a streamed body on; when it ended, the message has its digest."""
+def _hashed(message: Message, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass ``pieces`` of the body on; when it ended, the message has its digest."""
     running = RunningDigest()
-    for piece in message.stream or ():
+    for piece in pieces:
         running.update(piece)
         yield piece
     message.digest = running.finish()

@@ -1,0 +1,525 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from migrator.errors import MigratorError, Side
+from migrator.events import FlagsLost, MessageAltered, MessageLeftBehind, PassPlanned, Progress
+from migrator.mail import Message, Outcome
+from migrator.stores.base import ReadRequest, Trouble
+from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
+from migrator.transfer.copy import run_pass
+from migrator.transfer.plan import CopyPolicy, Mode
+from tests.migrator.transfer.scenes import (
+    LIMITS,
+    arrivals,
+    assert_arrived,
+    assert_balanced,
+    assert_same_order,
+    body,
+    life_like,
+)
+
+CATCH_UP = CopyPolicy(mode=Mode.CATCH_UP)
+
+
+@pytest.mark.req("S-50", "D-60", "D-84", "D-80", "D-53", "C-41", "D-56")
+def test_a_first_copy_brings_every_message_with_flags_dates_and_order() -> None:
+    scene = life_like()
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+    assert_same_order(scene)
+    assert result.totals == {Outcome.COPIED: 13, Outcome.EMPTY: 1, Outcome.MARKED_DELETED: 1}
+    big = next(m for m in scene.target["Archive.1999"].messages.values() if len(m.body) > 4000)
+    assert (big.internal_date, big.zone_minutes) == (930_000_000, 120)
+    flags = [m.flags for m in scene.target["INBOX"].messages.values()]
+    assert flags[1] == {"\\Seen"}
+    assert flags[7] == {"\\Flagged", "work"}
+
+
+@pytest.mark.req("S-50")
+def test_a_second_pass_copies_nothing_and_looks_at_no_message() -> None:
+    scene = life_like()
+    scene.copy()
+    before = scene.target.contents()
+    plan = FaultPlan()
+    result = scene.copy(plan)
+    assert_balanced(result, scene)
+    assert (result.appended, result.flag_changes) == (0, 0)
+    assert scene.target.contents() == before
+    assert [call for call in plan.calls if not call.startswith("ledger.")] == [
+        "source.connect",
+        "source.folders",
+        "target.connect",
+        "target.folders",
+    ]
+
+
+@pytest.mark.req("S-47")
+def test_progress_adds_up_to_the_plan() -> None:
+    scene = life_like()
+    scene.copy()
+    planned = scene.sink.of(PassPlanned)[0]
+    done = scene.sink.of(Progress)
+    left = scene.sink.of(MessageLeftBehind)
+    assert planned.messages == 15
+    assert sum(event.messages for event in done) == 13
+    assert [event.outcome for event in left] == [Outcome.EMPTY]  # what the plan leaves behind no server refused
+
+
+@pytest.mark.req("D-40", "D-108")
+def test_later_passes_bring_what_arrived_and_follow_flags() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.source.deliver("INBOX", body("late"))
+    scene.source["INBOX"].set_flags(1, frozenset({"\\Seen", "\\Answered"}))
+    scene.source.deliver("New/Folder", body("in a new folder"))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert (result.appended, result.flag_changes) == (2, 1)
+    assert scene.target["INBOX"].messages[1].flags == {"\\Seen", "\\Answered"}
+    assert_arrived(scene)
+
+
+@pytest.mark.req("D-33", "D-34")
+def test_without_condstore_flags_are_compared() -> None:
+    scene = life_like()
+    scene.source.features = MemoryMailbox(condstore=False).features
+    scene.copy()
+    scene.source["INBOX"].set_flags(2, frozenset({"\\Draft"}))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert (result.appended, result.flag_changes) == (0, 1)
+    assert scene.target["INBOX"].messages[2].flags == {"\\Draft"}
+    assert scene.copy().flag_changes == 0
+
+
+def test_removals_at_the_source_keep_the_sum_right() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.source["INBOX"].expunge(3)
+    scene.source.deliver("INBOX", body("late"))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.removed == 1
+    assert result.appended == 1
+    again = scene.copy()
+    assert_balanced(again, scene)
+    assert again.appended == 0
+
+
+@pytest.mark.req("D-82")
+def test_a_catch_up_only_adds() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.target["INBOX"].set_flags(2, frozenset({"\\Answered"}))
+    scene.target["INBOX"].expunge(1)
+    scene.source["INBOX"].set_flags(2, frozenset())
+    scene.source.deliver("INBOX", body("late"))
+    result = scene.copy(policy=CATCH_UP)
+    assert_balanced(result, scene)
+    assert result.appended == 1
+    assert scene.target["INBOX"].messages[2].flags == {"\\Answered"}
+    assert 1 not in scene.target["INBOX"].messages
+
+
+def test_a_catch_up_does_not_bring_back_a_folder_its_owner_removed() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.target.remove_folder("Archive.1999")
+    result = scene.copy(policy=CATCH_UP)
+    assert result.appended == 0
+
+
+@pytest.mark.req("D-101")
+def test_mail_that_the_target_holds_already_is_counted_not_doubled() -> None:
+    scene = life_like()
+    scene.target.deliver("INBOX", body("letter 2"), internal_date=1)
+    scene.target.deliver("INBOX", body("the same again"), internal_date=2)
+    scene.target.deliver("INBOX", body("new at the target"), internal_date=3)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.totals[Outcome.ALREADY_THERE] == 2
+    assert_arrived(scene, extra=Counter([body("new at the target")]))
+    assert scene.copy().appended == 0
+
+
+def test_copies_with_another_tools_mark_are_recognised() -> None:
+    scene = life_like()
+    for number in range(4):
+        marked = body(f"letter {number}").replace(b"\r\n\r\n", b"\r\nX-TUID: abcdefghijkl\r\n\r\n", 1)
+        scene.target.deliver("INBOX", marked, internal_date=5)
+    big = body("big", 5000).replace(b"\r\n\r\n", b"\r\nX-TUID: abcdefghijkl\r\n\r\n", 1)
+    scene.target.deliver("Archive.1999", big)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.totals[Outcome.ALREADY_THERE] == 5
+    assert len(scene.target["INBOX"].messages) == len(scene.source["INBOX"].messages)
+    assert len(scene.target["Archive.1999"].messages) == 2
+
+
+def test_a_message_that_reached_both_sides_is_recognised_when_it_comes_late() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.target.deliver("INBOX", body("to both"))
+    scene.source.deliver("INBOX", body("another"))
+    scene.copy()
+    scene.source.deliver("INBOX", body("to both"))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.appended == 0
+    assert arrivals(scene.target, "INBOX")[body("to both")] == 1
+
+
+@pytest.mark.req("D-31")
+def test_a_renumbered_source_folder_is_matched_by_content() -> None:
+    scene = life_like()
+    scene.copy()
+    before = scene.target.contents()
+    scene.source["INBOX"].renumber()
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.appended == 0
+    assert scene.target.contents() == before
+
+
+@pytest.mark.req("D-31")
+def test_a_renumbered_target_folder_is_matched_by_content() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.target["INBOX"].renumber()
+    scene.target["Archive.1999"].renumber()
+    before = scene.target.contents()
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.appended == 0
+    assert scene.target.contents() == before
+    scene.source["INBOX"].set_flags(2, frozenset({"\\Draft"}))
+    assert scene.copy().flag_changes == 1
+
+
+def test_a_removed_target_folder_is_filled_again_while_staging() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.target.remove_folder("Archive.1999")
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+
+
+@pytest.mark.req("D-28")
+def test_equal_uidvalidity_in_all_folders_confuses_nothing() -> None:
+    scene = life_like()
+    for folder in scene.source:
+        folder.uidvalidity = 7
+    assert_balanced(scene.copy(), scene)
+    assert_arrived(scene)
+    assert scene.copy().appended == 0
+
+
+@pytest.mark.req("D-63", "D-64")
+def test_a_target_that_tells_no_uids_is_looked_at_afterwards() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", uidplus=False)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+    scene.source["INBOX"].set_flags(4, frozenset({"\\Draft"}))
+    again = scene.copy()
+    assert (again.appended, again.flag_changes) == (0, 1)
+    assert scene.target["INBOX"].messages[4].flags == {"\\Draft"}
+
+
+@pytest.mark.req("D-61")
+def test_a_target_that_rewrites_line_ends_is_matched_by_canonical_form() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", canonicalise=True)
+    scene.source.deliver("INBOX", b"Subject: x\n\nnul \0 and no end")
+    scene.copy()
+    scene.ledger.__init__()  # type: ignore[misc]  # the ledger is lost, the mail is there
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.appended == 0
+
+
+def refusal_of(text: bytes, code: str = "message.refused") -> MemoryMailbox:
+    def refuse(message: Message, content: bytes) -> MigratorError | None:
+        return MigratorError(code, reply="no", side=Side.TARGET) if text in content else None
+
+    return MemoryMailbox(separator=".", refuse=refuse)
+
+
+@pytest.mark.req("D-65", "C-38", "C-40")
+def test_a_refused_bundle_is_halved_down_to_the_one_bad_message() -> None:
+    scene = life_like()
+    scene.target = refusal_of(b"letter 4")
+    result = scene.copy()
+    assert result.is_balanced
+    assert result.totals[Outcome.REFUSED] == 1
+    assert arrivals(scene.target, "INBOX") == arrivals(scene.source, "INBOX") - Counter([body("letter 4")])
+    assert [(row.uid, row.code, row.reply) for row in scene.ledger.left_behind() if row.code] == [
+        (5, "message.refused", "no")
+    ]
+    again = scene.copy()
+    assert again.is_balanced
+    assert again.appended == 0
+    scene.target.refuse = None
+    retried = scene.copy(policy=CopyPolicy(retry_left_behind=True))
+    assert retried.appended == 1
+    assert Outcome.REFUSED not in retried.totals
+    assert_arrived(scene)
+
+
+@pytest.mark.req("D-68", "C-34")
+def test_messages_over_the_append_limit_are_left_behind_by_name() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", append_limit_bytes=3000)
+    result = scene.copy()
+    assert result.is_balanced
+    assert result.totals[Outcome.TOO_BIG] == 1
+
+
+@pytest.mark.req("D-45", "D-68")
+def test_the_length_of_the_literal_decides_not_the_size_the_server_tells() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", append_limit_bytes=3000)
+
+    class Liar(MemorySource):
+        def scan(self, requests):  # type: ignore[no-untyped-def]
+            return (
+                item if isinstance(item, Trouble) else item._replace(size_bytes=10) for item in super().scan(requests)
+            )
+
+    result = scene.copy(source=Liar(scene.source, None, LIMITS))
+    assert result.is_balanced
+    assert result.totals[Outcome.TOO_BIG] == 1
+
+
+@pytest.mark.req("C-43")
+def test_a_message_refused_for_its_labels_goes_without_them() -> None:
+    scene = life_like()
+
+    def refuse(message: Message, content: bytes) -> MigratorError | None:
+        return MigratorError("flags.refused", side=Side.TARGET) if "work" in message.flags else None
+
+    scene.target = MemoryMailbox(separator=".", refuse=refuse)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+    assert [event.what for event in scene.sink.of(MessageAltered)] == ["flags"] * 3
+
+
+@pytest.mark.req("C-42", "D-83")
+def test_a_message_refused_for_its_date_gets_the_nearest_the_server_takes() -> None:
+    scene = life_like()
+    scene.source.deliver("INBOX", body("from the sixties"), internal_date=-86400)
+
+    def refuse(message: Message, content: bytes) -> MigratorError | None:
+        early = message.internal_date is not None and message.internal_date < 0
+        return MigratorError("message.bad_date", side=Side.TARGET) if early else None
+
+    scene.target = MemoryMailbox(separator=".", refuse=refuse)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert [m.internal_date for m in scene.target["INBOX"].messages.values()][-1] == 0
+
+
+@pytest.mark.req("D-77")
+def test_labels_the_target_does_not_keep_are_dropped_and_counted() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", permanent_flags=frozenset({"\\Seen", "\\Flagged", "\\Deleted"}))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert [(event.flag, event.messages) for event in scene.sink.of(FlagsLost)] == [("work", 3)]
+    assert scene.copy().flag_changes == 0
+
+
+@pytest.mark.req("C-32")
+def test_a_full_target_stops_the_account_and_goes_on_when_there_is_room() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", quota_bytes=600)
+    result = scene.copy()
+    assert result.error is not None
+    assert result.error.code == "target.full"
+    assert not result.is_balanced
+    held = scene.target.size_bytes
+    assert held > 0
+    scene.target.quota_bytes = None
+    assert_balanced(scene.copy(), scene)
+    assert_arrived(scene)
+
+
+@pytest.mark.req("D-39", "C-45")
+def test_messages_removed_while_being_copied_are_counted_as_vanished() -> None:
+    scene = life_like()
+    clean = FaultPlan()
+    life_like().copy(clean)
+    first_read = clean.calls.index("source.read")
+    plan = FaultPlan(at=first_read, act=lambda: [scene.source["INBOX"].expunge(uid) for uid in (5, 6)])
+    result = scene.copy(plan)
+    assert result.is_balanced
+    assert result.totals[Outcome.VANISHED] == 2
+    again = scene.copy()
+    assert_balanced(again, scene)
+    assert again.removed == 2
+
+
+class Poisonous(MemorySource):
+    """A source that dies whenever it hands out one message."""
+
+    poison = 4
+    reads = 0
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        for item in super().read(requests):
+            if isinstance(item, Message) and item.path.is_inbox and item.uid == self.poison:
+                type(self).reads += 1
+                self.drop()
+                raise MigratorError("line.lost", side=Side.SOURCE)
+            yield item
+
+
+@pytest.mark.req("C-46", "D-51")
+def test_a_message_that_kills_the_line_is_isolated_and_the_others_arrive() -> None:
+    scene = life_like()
+    Poisonous.reads = 0
+    result = scene.copy(source=Poisonous(scene.source, None, LIMITS))
+    assert result.error is None
+    assert result.is_balanced
+    assert result.totals[Outcome.UNREADABLE] == 1
+    assert Poisonous.reads == 3
+    assert arrivals(scene.target, "INBOX") == arrivals(scene.source, "INBOX") - Counter([body("letter 3")])
+
+
+class Withholding(MemorySource):
+    """A source that lists a message and never hands it out."""
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        for item in super().read(requests):
+            if isinstance(item, Trouble) or item.uid != 2 or not item.path.is_inbox:
+                yield item
+
+
+@pytest.mark.req("C-44", "D-46")
+def test_a_message_the_source_does_not_hand_out_is_unreadable_not_forgotten() -> None:
+    scene = life_like()
+    result = scene.copy(source=Withholding(scene.source, None, LIMITS))
+    assert result.is_balanced
+    assert result.totals[Outcome.UNREADABLE] == 1
+
+
+class Repeating(MemorySource):
+    """A source that hands out every message twice, and one nobody asked for."""
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        for item in super().read(requests):
+            yield item
+            if isinstance(item, Message) and len(item.whole or b"") < 500:
+                content = scene_body(self.mailbox, item)
+                yield Message(item.path, item.uid, len(content), whole=content)
+                yield Message(item.path, 4_000_000, 5, whole=b"alien")
+
+
+def scene_body(mailbox: MemoryMailbox, message: Message) -> bytes:
+    folder = mailbox.find(message.path)
+    assert folder is not None
+    return folder.messages[message.uid].body
+
+
+@pytest.mark.req("D-38")
+def test_a_source_that_repeats_itself_doubles_nothing() -> None:
+    scene = life_like()
+    result = scene.copy(source=Repeating(scene.source, None, LIMITS))
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+
+
+@pytest.mark.req("C-19")
+def test_a_lost_line_is_taken_up_again() -> None:
+    scene = life_like()
+    clean = FaultPlan()
+    life_like().copy(clean)
+    plan = FaultPlan(at={clean.calls.index("target.store") + 3}, kind="lost_answer")
+    result = scene.copy(plan)
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+    assert plan.fired
+
+
+def test_a_line_that_drops_again_and_again_ends_the_pass_with_its_error() -> None:
+    scene = life_like()
+    plan = FaultPlan(at=range(2, 100_000), kind="line")
+    result = scene.copy(plan)
+    assert result.error is not None
+    assert result.error.code == "line.lost"
+    assert not result.is_balanced
+    assert scene.clock.waits == [1.0, 5.0, 5.0]
+
+
+def test_a_dry_run_changes_nothing_and_tells_what_would_move() -> None:
+    scene = life_like()
+    before = scene.target.contents()
+    result = scene.copy(policy=CopyPolicy(dry_run=True))
+    assert scene.target.contents() == before
+    assert scene.ledger.states() == []
+    assert sum(folder.pending for folder in result.folders) == 14
+    assert not result.is_complete
+
+
+class StopAfter:
+    """A stop signal that comes true after it was asked a number of times."""
+
+    def __init__(self, times: int) -> None:
+        self._left = times
+
+    def is_set(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+@pytest.mark.parametrize("times", range(14))
+def test_a_stopped_pass_goes_on_later(times: int) -> None:
+    scene = life_like()
+    result = run_pass(
+        MemorySource(scene.source, None, LIMITS),
+        MemoryTarget(scene.target, None, LIMITS),
+        scene.ledger,
+        limits=LIMITS,
+        clock=scene.clock,
+        stop=StopAfter(times),
+    )
+    assert result.is_stopped
+    assert not result.is_complete
+    assert_balanced(scene.copy(), scene)
+    assert_arrived(scene)
+
+
+@pytest.mark.req("D-36")
+def test_a_folder_whose_count_and_list_disagree_is_copied_by_its_list() -> None:
+    scene = life_like()
+    scene.source["INBOX"].counted = 99
+    result = scene.copy()
+    assert result.is_balanced
+    assert_arrived(scene)
+
+
+def test_one_folder_that_cannot_be_read_does_not_hold_up_the_others() -> None:
+    scene = life_like()
+    scene.source["Archive/1999"].uidvalidity = 5
+
+    class Damaged(MemorySource):
+        def scan(self, requests):  # type: ignore[no-untyped-def]
+            yield from super().scan([r for r in requests if r.path.display != "Archive/1999"])
+            for request in requests:
+                if request.path.display == "Archive/1999":
+                    yield Trouble(request.path, MigratorError("folder.damaged", side=Side.SOURCE))
+
+    result = scene.copy(source=Damaged(scene.source, None, LIMITS))
+    assert result.error is None
+    assert not result.is_complete
+    assert not result.is_balanced
+    assert len(scene.target["INBOX"].messages) == 10
+    assert_balanced(scene.copy(), scene)

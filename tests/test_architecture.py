@@ -65,11 +65,14 @@ def named(requirements: list[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> dict[str, list[str] | str]:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str] | str]:
     """What is loaded after the import of each engine module alone, or the error of that import."""
+    # compiled files, wherever the caller wants none: without them each child compiles the whole engine again
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled"))}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", IMPORT_EACH, *map(module_name, MODULES)],
         cwd=ROOT,
+        env=os.environ | compiled,
         capture_output=True,
         text=True,
         check=True,

@@ -111,7 +111,7 @@ class Reconnecting(Event):
 
 
 class EventSink(Protocol):
-    """Takes events. Must not raise for want of space or listeners; may raise to stop a caller that lost its right to work."""
+    """Takes events. Never raises for want of space or listeners; may raise to stop a caller that lost its right."""
 
     def emit(self, event: Event) -> None: ...
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from imapclient import imap_utf7
 
 Flags = frozenset[str]
-"""Flags of one message: system flags in canonical case (``\\Seen``), keywords as the server spells them. Never ``\\Recent``."""
+"""Flags of a message: system flags in canonical case (``\\Seen``), keywords as the server has them. No ``\\Recent``."""
 
 NO_FLAGS: Final[Flags] = frozenset()
 SYSTEM_FLAGS: Final = {name.casefold(): name for name in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")}
@@ -49,7 +49,7 @@ class FolderPath:
 
     @classmethod
     def of(cls, segments: tuple[str, ...], separator: str | None) -> FolderPath:
-        """Build the path a server with ``separator`` uses for decoded ``segments`` (modified UTF-7, RFC 3501 §5.1.3)."""
+        """Build the path of a server with ``separator`` for decoded ``segments`` (modified UTF-7, RFC 3501 §5.1.3)."""
         return cls(bytes(imap_utf7.encode((separator or "").join(segments))), separator)
 
     @property

@@ -30,7 +30,7 @@ class Features:
 
 
 class ScanRequest(NamedTuple):
-    """Metadata of messages with UID > ``after_uid``; with ``changed_since`` only those changed after that mod-sequence."""
+    """Metadata of messages with UID > ``after_uid``; with ``changed_since`` only those changed after that modseq."""
 
     path: FolderPath
     uidvalidity: int | None = None  # when given and no longer true, the folder ends in Trouble
@@ -39,7 +39,7 @@ class ScanRequest(NamedTuple):
 
 
 class ReadRequest(NamedTuple):
-    """Bodies of ``uids`` (ascending). ``known_uids`` are all UIDs that exist in the folder, so that runs become ranges."""
+    """Bodies of ``uids`` (ascending). ``known_uids`` are all UIDs that the folder holds, so that runs become ranges."""
 
     path: FolderPath
     uids: Sequence[int]
@@ -127,7 +127,7 @@ class TargetStore(Store, Protocol):
         """Create, subscribe and give roles to all of them in one send; return each freshly selected, in order.
 
         The returned folders carry UIDVALIDITY, UIDNEXT, the number of messages and PERMANENTFLAGS. Idempotent: a folder
-        that is already there is success; a role that is already taken is left off. May have half happened when it raises.
+        that is already there is success; a role that is already taken is left off. May have half happened if it raises.
         """
         ...
 

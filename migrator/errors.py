@@ -488,6 +488,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("Another folder already has the role of this one, such as that of sent mail."),
         N_("See which two folders claim the role."),
     ),
+    "folder.too_many": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server lists more folders than anybody has: perhaps files that are not mail."),
+        N_("Name the part of the server's tree that holds the mail."),
+    ),
     "folder.elsewhere": Entry(
         Radius.FOLDER,
         Patience.NEVER,

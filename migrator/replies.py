@@ -129,6 +129,9 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("sign_in.not_allowed", tag="AUTHORIZATIONFAILED"),
     Row("sign_in.admin_refused", (r"permission denied", r"authorization failure"), commands=SIGN_IN, as_admin=True),
     Row("sign_in.not_allowed", (r"permission denied", r"authorization failure"), commands=SIGN_IN),  # Cyrus: cyr_deny
+    # Right after the sign-in: the administrator got in and finds nothing he may open.
+    Row("sign_in.admin_refused", (r"permission denied",), commands=("LIST", "NAMESPACE"), as_admin=True),
+    Row("sign_in.admin_refused", tag="NOPERM", commands=("LIST", "NAMESPACE"), as_admin=True),
     Row("server.fault", (r"internal (server )?error",), tag="UNAVAILABLE"),  # Dovecot: admin into an unknown user
     Row(
         "sign_in.temporarily_unavailable",
@@ -161,6 +164,7 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
         status="BYE",
     ),
+    Row("server.unavailable", (r"temporary problem",), status="BYE", commands=("GREETING",), radius=Radius.SERVER),
     Row("server.unavailable", (r"temporary (problem|failure|error)",), status="BYE"),  # Courier
     Row(
         "line.closed",
@@ -287,7 +291,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("folder.role_taken", (r"special-use flag conflict",)),  # Cyrus
     Row("folder.role_taken", tag="USEATTR"),  # RFC 6154 §3
     Row("folder.exists", tag="ALREADYEXISTS"),
-    Row("folder.exists", (r"(mailbox|folder) already exists",), commands=("CREATE", "RENAME")),  # Cyrus
+    Row("folder.exists", (r"(mailbox|folder|inbox) already exists",), commands=("CREATE", "RENAME")),  # Cyrus, Courier
     Row(
         "folder.damaged",
         (
@@ -299,6 +303,7 @@ ROWS: Final[tuple[Row, ...]] = (
             r"cannot convert mailbox",  # Domino
         ),
     ),
+    Row("folder.damaged", tag="CORRUPTION", commands=FOLDER),  # RFC 5530 §3
     Row(
         "folder.bad_name",
         (
@@ -311,6 +316,14 @@ ROWS: Final[tuple[Row, ...]] = (
             r"folder name is not allowed",  # Gmail
             r"folder name is reserved",  # Exchange
         ),
+    ),
+    Row(
+        "folder.bad_name",
+        (
+            r"^not found",  # Dovecot, of a name too long for a Maildir
+            r"cannot create this folder",  # Courier, of a name too long, and of one that is there
+        ),
+        commands=("CREATE",),
     ),
     Row("folder.bad_name", tag="CANNOT", commands=NAMING),
     Row("folder.shared_unavailable", (r"shared folder tempor\w+ unavailable",)),  # Zimbra writes "temporally"
@@ -332,7 +345,7 @@ ROWS: Final[tuple[Row, ...]] = (
     # --- the wide rows: a response code without known words, then the context alone
     Row("server.throttled", tag="LIMIT", commands=("FETCH",), retry_after=10 * MINUTE),  # Yahoo
     Row("server.limit", tag="LIMIT"),
-    Row("server.fault", tag="SERVERBUG CORRUPTION"),
+    Row("server.fault", tag="SERVERBUG"),
     Row("server.fault", (r"internal (server )?error", r"system i/o error")),  # Dovecot, Cyrus, nginx
     Row("server.unavailable", tag="UNAVAILABLE"),
     Row("server.needs_person", tag="CONTACTADMIN"),
@@ -342,6 +355,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("message.refused", status="NO BAD", commands=("APPEND",), side=Side.TARGET),
     # A word for "wrong password" that is not known here must not be tried again and lock the user out.
     Row("unknown", commands=SIGN_IN, patience=Patience.NEVER),
+    Row("unknown", commands=("GREETING",)),
     Row("unknown", status="BYE", patience=Patience.NOW),
     Row("unknown", status="NO BAD OK", commands=FOLDER, radius=Radius.FOLDER),
     Row("unknown"),
@@ -349,14 +363,14 @@ ROWS: Final[tuple[Row, ...]] = (
 
 STATUSES: Final = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 # Mailutils puts its verb before the code: "NO APPEND [TRYCREATE] failed".
-TAG: Final = re.compile(r"\s*(?:[A-Z]+ )?\[([A-Z][A-Z0-9-]*)(?:[ \t][^\]]*)?\]\s*", re.IGNORECASE)
+TAG: Final = re.compile(r"\s*(?:(?P<verb>[A-Z]+) )?\[(?P<tag>[A-Z][A-Z0-9-]*)(?:[ \t][^\]]*)?\]\s*", re.IGNORECASE)
 FLAG: Final = re.compile(r"invalid system flag (\\?[^\s\"]+)", re.IGNORECASE)
 WAIT: Final = re.compile(
     r"(?:backoff time|(?:try|retry)(?: again)? (?:in|after)|wait)\W{0,3}(\d{1,9}) ?"
     r"(milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h)\b",
     re.IGNORECASE,
 )
-UNIT_SECONDS: Final = {"mi": MINUTE, "ms": 0.001, "s": 1.0, "m": MINUTE, "h": HOUR}
+UNIT_SECONDS: Final = {"s": 1.0, "m": MINUTE, "h": HOUR}
 
 
 def classify(
@@ -378,9 +392,11 @@ def classify(
     if status.upper() not in STATUSES and verb == "GREETING":
         return MigratorError("server.not_imap", reply=clean(f"{status} {text}"), side=side)
     found = TAG.match(text)
+    if found and (found["verb"] or verb).upper() != verb:
+        found = None
     reply = Reply(
         status=status.upper(),
-        tag=found[1].upper() if found else "",
+        tag=found["tag"].upper() if found else "",
         words=clean(text[found.end() :] if found else text),
         side=side,
         command=verb,
@@ -411,13 +427,13 @@ def clean(text: str) -> str:
 
 
 def wait_seconds(text: str) -> float | None:
-    """Return the seconds a server asks to wait ("Suggested Backoff Time: 299961 milliseconds"), or None."""
+    """Return the seconds a server asks to wait ("Suggested Backoff Time: 299961 milliseconds"), at most a day."""
     found = WAIT.search(text)
     if found is None:
         return None
     unit = found[2].lower()
-    step = UNIT_SECONDS["ms"] if unit.startswith(("ms", "mil")) else UNIT_SECONDS[unit[0]]
-    return int(found[1]) * step
+    step = 0.001 if unit.startswith(("ms", "mil")) else UNIT_SECONDS[unit[0]]
+    return min(int(found[1]) * step, DAY)
 
 
 Phase = Literal["connect", "tls", "talk"]

@@ -147,7 +147,7 @@ class _Writer:
         return Mail(self._body(date), self._flags(path), date)
 
     def _flags(self, path: Path) -> tuple[str, ...]:
-        chances = (("\\Seen", 0.7), ("\\Answered", 0.12), ("\\Flagged", 0.06), ("\\Draft", 0.02))
+        chances = (("\\Seen", 0.7), ("\\Answered", 0.12), ("\\Flagged", 0.06), ("\\Draft", 0.02), ("\\Deleted", 0.01))
         flags = [flag for flag, chance in chances if self._dice.random() < chance]
         if path == ("Sent",):
             flags = ["\\Seen"]

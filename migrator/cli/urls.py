@@ -56,10 +56,9 @@ class ServerUrl:
         """Whose mail is meant: the user that an administrator opens, else who signs in."""
         return self.authzid or self.user
 
-    @property
-    def identity(self) -> str:
-        """The mailbox as a ledger knows it, the same whichever way in is taken: ``imap://john%40a@host:143``."""
-        return f"imap://{quote(self.mailbox or '', safe='')}@{self.place}"
+    def identity_of(self, user: str) -> str:
+        """A mailbox of this server as a ledger knows it, whichever way in is taken: ``imap://john%40a@host:143``."""
+        return f"imap://{quote(user, safe='')}@{self.place}"
 
     @property
     def place(self) -> str:

@@ -111,8 +111,9 @@ def test_a_server_url_names_no_user() -> None:
 def test_the_identity_is_the_mailbox_whoever_opens_it() -> None:
     own = parse_mailbox("imap://john@Example.ORG:1143")
     admin = parse_mailbox("imap+starttls://admin;authzid=john@example.org:1143")
-    assert own.identity == admin.identity == "imap://john@example.org:1143"
-    assert parse_mailbox("imap://a@b@[::1]").identity == "imap://a%40b@[::1]:143"
+    assert own.mailbox == admin.mailbox == "john"
+    assert own.identity_of("john") == admin.identity_of("john") == "imap://john@example.org:1143"
+    assert parse_server("imap://[::1]").identity_of("a@b") == "imap://a%40b@[::1]:143"
 
 
 def test_two_doors_of_one_house_are_one_server() -> None:

@@ -1,0 +1,181 @@
+"""The words of the command line: what may be said, and the help that explains it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from migrator.cli.ledgers import default_path
+from migrator.transfer.verify import VerifyLevel
+
+SIDES: Final = ("source", "target")
+LANES: Final = 6  # a process gives its best with 4 to 8
+MOST_LANES: Final = 64
+
+URLS: Final = """\
+URLs:
+  imap://USER@HOST[:PORT]            no encryption, port 143
+  imaps://USER@HOST[:PORT]           TLS, port 993
+  imap+starttls://USER@HOST[:PORT]   TLS by STARTTLS, port 143
+  imap://ADMIN;authzid=USER@HOST     sign in as ADMIN and open the mailbox of USER (all three ways)
+  The last @ ends the user's name: imaps://john@example.org@imap.example.org. In names write : / ? # ; % as
+  %3A %2F %3F %23 %3B %25. IPv6 addresses stand in brackets: imap://john@[::1]:143. Never write a password here.
+"""
+EXIT_CODES: Final = """\
+Exit codes:
+    0  all there, and the sums balance; messages marked as deleted, and empty ones, are counted and may stay behind
+    1  done, but messages were left behind that somebody may miss, each with its reason
+    2  nothing was started, or rows of the list were left out: wrong usage or input
+    3  not done, the same command may be repeated: the line dropped, a server is away or busy
+    4  not done, a person is needed: password, full mailbox, certificate, a difference found by --verify
+  130  stopped; the same command goes on where it was
+  Of several accounts the highest number counts.
+"""
+LIST: Final = """\
+The list:
+  A text file in UTF-8 (or UTF-16 with its mark). Its first line names the columns, separated by tabs, commas or
+  semicolons: Name and Password sign in at the source, NewName and NewPassword at the target; where these are missing
+  or empty, Name and Password serve both. Other columns are ignored. Between tabs every character stands for itself;
+  between commas or semicolons a field may be quoted. Passwords are taken as they stand, blanks too.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes only whole options, and never repeats what it did not understand: it may be a password."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        _, colon, arguments = message.partition("unrecognized arguments: ")
+        if colon:
+            options = [word.partition("=")[0] for word in arguments.split() if word.startswith("--")]
+            message = f"there is no option {', '.join(options)}" if options else "there are too many arguments"
+            if any("password" in option for option in options):
+                message += "; a password is never an argument, it is asked for or read from a file"
+        super().error(message)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what the command line says. Ends the program, as argparse does, with 2 when it says it wrongly."""
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mailferry",
+        description="Move mail accounts between servers, IMAP to IMAP, without losing or doubling a message.",
+        epilog=EXIT_CODES,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_copy(commands)
+    _add_move_accounts(commands)
+    return parser
+
+
+def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
+    copy = commands.add_parser(
+        "copy",
+        help="copy one mailbox",
+        description="Copy the mailbox SOURCE into the mailbox TARGET. Nothing is removed or changed in SOURCE; what "
+        "TARGET already holds is recognised by its content. A second run copies what came since.",
+        epilog=f"{URLS}\n{EXIT_CODES}",
+    )
+    copy.add_argument("source", metavar="SOURCE", help="URL of the old mailbox")
+    copy.add_argument("target", metavar="TARGET", help="URL of the new mailbox")
+    _add_common(copy)
+
+
+def _add_move_accounts(commands: argparse._SubParsersAction[_Parser]) -> None:
+    move = commands.add_parser(
+        "move-accounts",
+        help="copy the mailboxes of a list",
+        description="Copy every account of FILE from the server SOURCE to the server TARGET, several at once. SOURCE "
+        "and TARGET are URLs without a user: imaps://HOST.",
+        epilog=f"{LIST}\n{EXIT_CODES}",
+    )
+    move.add_argument("file", metavar="FILE", type=Path, help="the list of accounts")
+    move.add_argument("source", metavar="SOURCE", help="URL of the old server")
+    move.add_argument("target", metavar="TARGET", help="URL of the new server")
+    several = move.add_argument_group("accounts")
+    several.add_argument(
+        "--parallel",
+        metavar="N",
+        type=_lanes,
+        default=LANES,
+        help=f"copy N accounts at once, at most {MOST_LANES} (default {LANES})",
+    )
+    several.add_argument(
+        "--skip-bad-rows", action="store_true", help="leave out rows that are refused, instead of starting nothing"
+    )
+    for side in SIDES:
+        several.add_argument(
+            f"--{side}-admin",
+            metavar="ADMIN",
+            help=f"sign in as ADMIN at the {side} and open each user's mailbox; the list then needs no password there",
+        )
+    _add_common(move)
+
+
+def _add_common(parser: _Parser) -> None:
+    _add_sides(parser.add_argument_group("signing in"))
+    _add_copying(parser.add_argument_group("copying"))
+    telling = parser.add_argument_group("telling")
+    telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    telling.add_argument("--verbose", action="store_true", help="tell of every event and every message left behind")
+
+
+def _add_sides(group: argparse._ArgumentGroup) -> None:
+    for side in SIDES:
+        group.add_argument(
+            f"--{side}-password-file",
+            metavar="FILE",
+            type=Path,
+            help=f"read the password for the {side} from the one line of FILE instead of asking",
+        )
+        trust = group.add_mutually_exclusive_group()
+        trust.add_argument(
+            f"--{side}-ca-file",
+            metavar="FILE",
+            type=Path,
+            help=f"trust the certificates in FILE (PEM) at the {side}, not the system's",
+        )
+        trust.add_argument(
+            f"--{side}-accept-any-certificate",
+            action="store_true",
+            help=f"do not check the certificate of the {side}: whoever sits on the way can read all",
+        )
+
+
+def _add_copying(group: argparse._ArgumentGroup) -> None:
+    shown = str(default_path()).replace("%", "%%")
+    group.add_argument(
+        "--ledger", metavar="FILE", type=Path, help=f"what was copied is remembered here (default {shown})"
+    )
+    group.add_argument("--dry-run", action="store_true", help="list both sides and plan; write nothing anywhere")
+    group.add_argument(
+        "--catch-up", action="store_true", help="only add what is missing: people work in the new mailbox already"
+    )
+    group.add_argument(
+        "--copy-deleted",
+        action="store_true",
+        help="copy messages marked as deleted too, instead of leaving them behind",
+    )
+    group.add_argument(
+        "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
+    )
+    group.add_argument(
+        "--verify",
+        choices=[level.value for level in VerifyLevel],
+        help="compare afterwards: counts of each folder; ledger: presence, date and flags of each message too; digest: "
+        "its content too",
+    )
+    group.add_argument("--slow-server", action="store_true", help="wait up to an hour for each answer of a server")
+
+
+def _lanes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_LANES:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LANES}")
+    return int(text)

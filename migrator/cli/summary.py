@@ -1,0 +1,182 @@
+"""What stands at the end for people: how a copy ended, in plain sentences and one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from migrator.cli.accounts import AccountResult, Exit, Sums
+from migrator.cli.terminal import counted, duration, printable, size, table
+from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, title, verdict
+from migrator.errors import CATALOGUE, MigratorError
+from migrator.transfer.verify import Difference, VerifyReport
+
+ROWS_SHOWN: Final = 20
+DIFFERENCES: Final = {
+    Difference.FOLDER_UNKNOWN: "a folder of the old mailbox that no copy has seen",
+    Difference.FOLDER_GONE: "a folder that is gone from the new mailbox",
+    Difference.UNCOUNTED: "a folder with messages that have no outcome yet",
+    Difference.TOO_FEW: "a folder that holds fewer messages than were copied",
+    Difference.MISSING: "a message that was copied and is gone",
+    Difference.DATE: "a message with another date",
+    Difference.FLAGS: "a message with other flags",
+    Difference.CONTENT: "a message with other content",
+    Difference.CHAIN: "a damaged entry of the ledger",
+    Difference.UNREADABLE: "something the server does not hand out",
+}
+
+
+def of_copy(result: AccountResult, watch: AccountWatch, *, verbose: bool, is_dry_run: bool) -> list[str]:
+    """Return the lines that end the copy of one account."""
+    lines: list[str] = []
+    if result.sums.folders:
+        lines += _plan(result.sums) if is_dry_run else _standing(result.sums, result.is_balanced)
+    if watch.renamed:
+        lines += ["", "Folders with another name on the new server:"]
+        lines += [f"  {folder} -> {name} ({reason})" for folder, (name, reason) in sorted(watch.renamed.items())]
+    if watch.lost_flags:
+        lines += ["", "Flags that the new server does not keep:"]
+        lines += [f"  {folder}: {flag}, on {counted(count, 'message')}"
+                  for (folder, flag), count in sorted(watch.lost_flags.items())]  # fmt: skip
+    lines += _left_behind(result, shown=None if verbose else ROWS_SHOWN)
+    lines += _check(result.report, shown=None if verbose else ROWS_SHOWN)
+    lines += _failures(result)
+    lines += ["", _last_word(result, is_dry_run=is_dry_run)]
+    return [printable(line) for line in lines[not lines[0] :]]
+
+
+def of_accounts(results: Sequence[AccountResult], *, is_dry_run: bool, seconds: float) -> list[str]:
+    """Return the table of all accounts and the lines that end the command."""
+    sums = total(results)
+    lines = table(_HEAD, [_row(result, is_dry_run) for result in results])
+    lines += ["", f"{counted(len(results), 'account')} in {duration(seconds)}:"]
+    lines += [f"  {count:>9,}  {words}" for words, count in Counter(map(_kind, results)).most_common()]
+    lines += ["", *(_plan(sums) if is_dry_run else _standing(sums, all(result.is_balanced for result in results)))]
+    failed = [result for result in results if result.error or result.folder_errors]
+    lines += _failed_accounts(failed)
+    return [printable(line) for line in lines]
+
+
+def total(results: Iterable[AccountResult]) -> Sums:
+    """Return the sums over all accounts."""
+    sums = Sums()
+    for result in results:
+        sums += result.sums
+    return sums
+
+
+def _plan(sums: Sums) -> Iterator[str]:
+    there = f"{counted(sums.listed, 'message')} in {counted(sums.folders, 'folder')} of the old mailbox"
+    yield f"Nothing was written. {there}; {sums.planned:,} of them ({size(sums.planned_bytes)}) would be copied."
+
+
+def _standing(sums: Sums, is_balanced: bool) -> Iterator[str]:
+    yield f"{counted(sums.appended, 'message')} ({size(sums.appended_bytes)}) copied by this run" + (
+        f", the flags of {sums.flag_changes:,} changed." if sums.flag_changes else "."
+    )
+    yield ""
+    yield f"{counted(sums.listed, 'message')} in {counted(sums.folders, 'folder')} of the old mailbox:"
+    for outcome, count in sums.outcomes.items():
+        yield f"  {count:>9,}  {OUTCOMES[outcome]}"
+    if sums.removed:
+        yield f"  {-sums.removed:>9,}  removed from the old mailbox since"
+    if is_balanced:
+        yield "The sums balance: every message has its outcome."
+    else:
+        known = sum(sums.outcomes.values()) - sums.removed
+        yield f"Not done: {counted(max(sums.listed - known, 0), 'message')} without an outcome yet."
+
+
+def _left_behind(result: AccountResult, *, shown: int | None) -> Iterator[str]:
+    rows = result.left_behind[:shown]
+    if not rows:
+        return
+    yield ""
+    yield "Messages that are not on the new server:"
+    for row in rows:
+        reason = CATALOGUE[row.code].sentence if row.code in CATALOGUE else ""
+        reply = f" [{row.reply}]" if row.reply else ""
+        yield f"  {row.folder}, UID {row.uid}: {OUTCOMES[row.outcome]}. {reason}{reply}".rstrip()
+    if result.sums.missed > len(rows):
+        yield f"  and {result.sums.missed - len(rows):,} more; --verbose shows them."
+
+
+def _check(report: VerifyReport | None, *, shown: int | None) -> Iterator[str]:
+    if report is None:
+        return
+    yield ""
+    what = f"{counted(report.folders, 'folder')} and {counted(report.checked, 'message')} compared ({report.level})"
+    if report.is_clean:
+        yield f"Check: {what}, no difference."
+        return
+    yield f"Check: {what}, {counted(len(report.differences), 'difference')}:"
+    for finding in report.differences[:shown]:
+        place = f"{finding.folder.display}, UID {finding.uid}" if finding.uid else finding.folder.display
+        reason = f": {finding.error.sentence}" if finding.error else ""
+        yield f"  {place}: {DIFFERENCES[finding.difference]}{reason}"
+    more = len(report.differences) - len(report.differences[:shown])
+    if more:
+        yield f"  and {more:,} more; --verbose shows them."
+
+
+def _failures(result: AccountResult) -> Iterator[str]:
+    failures = [("", result.error)] if result.error else []
+    for place, error in [*failures, *((f"Folder {name}. ", error) for name, error in result.folder_errors)]:
+        yield ""
+        yield f"{place}{sentence_of_error(error)}"
+        if error.reply:
+            yield f"  The server's words: {error.reply}"
+        yield f"  What to do: {error.hint}"
+
+
+def _last_word(result: AccountResult, *, is_dry_run: bool) -> str:
+    match result.exit_code:
+        case Exit.ALL_THERE:
+            return "This was a rehearsal." if is_dry_run else "Done: all there."
+        case Exit.LEFT_BEHIND:
+            return "Done, but messages were left behind, each with its reason."
+        case Exit.STOPPED:
+            return "Stopped. The same command goes on where it was."
+        case Exit.AGAIN:
+            return "Not done. What is copied is safe; the same command goes on where it was."
+    return "Not done: a person is needed. What is copied is safe; the same command then goes on where it was."
+
+
+_HEAD: Final = ("Line", "Source", "Target", "Messages", "Copied now", "On target", "Left behind", "Result")
+
+
+def _row(result: AccountResult, is_dry_run: bool) -> tuple[str | int, ...]:
+    sums = result.sums
+    there = sum(count for outcome, count in sums.outcomes.items() if outcome.is_on_target)
+    account = result.account
+    words = "rehearsed" if is_dry_run and result.exit_code is Exit.ALL_THERE else verdict(result)
+    return (account.line, account.source_name, account.target_name, sums.listed, sums.appended, there,
+            sums.missed, words)  # fmt: skip
+
+
+def _kind(result: AccountResult) -> str:
+    if not result.is_started:
+        return "not started"
+    return {
+        Exit.ALL_THERE: "all there",
+        Exit.LEFT_BEHIND: "done, with messages left behind",
+        Exit.STOPPED: "stopped",
+        Exit.AGAIN: "not done, may be tried again",
+    }.get(result.exit_code, "not done, a person is needed")
+
+
+def _failed_accounts(failed: Sequence[AccountResult]) -> Iterator[str]:
+    """Yield each kind of failure once, with what to do and the first accounts it met."""
+    met: dict[str, list[tuple[AccountResult, MigratorError]]] = {}
+    for result in failed:
+        error = result.error or result.folder_errors[0][1]
+        met.setdefault(sentence_of_error(error), []).append((result, error))
+    for sentence, pairs in met.items():
+        yield ""
+        yield f"{sentence} ({counted(len(pairs), 'account')})"
+        yield f"  What to do: {pairs[0][1].hint}"
+        for result, error in pairs[:ROWS_SHOWN]:
+            yield f"  {title(result.account)}" + (f": {error.reply}" if error.reply else "")
+        if len(pairs) > ROWS_SHOWN:
+            yield f"  and {len(pairs) - ROWS_SHOWN:,} more"

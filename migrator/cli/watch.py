@@ -1,0 +1,210 @@
+"""Listeners of a copy: events become a progress bar, lines for people, and notes for the summary at the end."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from migrator.cli.accounts import Account, AccountResult, Exit, VerifyBegun
+from migrator.cli.terminal import Amount, Meter, Terminal, counted, describe, duration, printable, size
+from migrator.errors import MigratorError
+from migrator.events import (
+    CountsDiffer,
+    Event,
+    FlagsLost,
+    FolderFailed,
+    FolderRenamed,
+    MessageAltered,
+    MessageLeftBehind,
+    PassPlanned,
+    Progress,
+    Reconnecting,
+)
+from migrator.limits import Clock
+from migrator.mail import Outcome
+
+OUTCOMES: Final = {
+    Outcome.COPIED: "copied",
+    Outcome.ALREADY_THERE: "already there",
+    Outcome.EMPTY: "left behind: empty, there is nothing to copy",
+    Outcome.TOO_BIG: "left behind: bigger than the new server allows",
+    Outcome.REFUSED: "left behind: refused by the new server",
+    Outcome.UNREADABLE: "left behind: the old server cannot hand it out",
+    Outcome.VANISHED: "removed from the old mailbox while it was copied",
+    Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
+}
+
+
+class AccountWatch:
+    """The listener of one account: keeps what the summary tells, and shows the rest as it comes."""
+
+    def __init__(self, terminal: Terminal, clock: Clock, *, verbose: bool) -> None:
+        self._terminal = terminal
+        self._verbose = verbose
+        self._meter = Meter(clock)
+        self._clock = clock
+        self.renamed: dict[str, tuple[str, str]] = {}  # folder -> its name on the target, and why
+        self.lost_flags: dict[tuple[str, str], int] = {}  # folder and flag -> messages
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case PassPlanned():
+                self._plan(Amount(event.messages, event.size_bytes))
+            case VerifyBegun():
+                self._meter = Meter(self._clock)
+                self._plan(Amount(event.messages, 0))
+            case Progress():
+                self._progress(event)
+            case FolderRenamed():
+                self.renamed[event.folder] = (event.target, event.reason)
+            case FlagsLost():
+                self.lost_flags[event.folder, event.flag] = event.messages
+        if self._verbose or isinstance(event, PassPlanned | VerifyBegun | FolderFailed | Reconnecting):
+            self._say(event)
+
+    def _say(self, event: Event) -> None:
+        sentence = sentence_of(event)
+        if sentence:
+            self._terminal.say(printable(sentence))
+
+    def _plan(self, planned: Amount) -> None:
+        # after a lost line the rest is planned anew: what is done stays done
+        done = self._meter.done
+        self._meter.total = Amount(done.messages + planned.messages, done.size_bytes + planned.size_bytes)
+
+    def _progress(self, event: Progress) -> None:
+        done = self._meter.done
+        self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
+        self._terminal.progress(self._meter.share(), describe(self._meter))
+
+
+class Board:
+    """The listener of many accounts: how many are done, and a line for each that is not as it should be."""
+
+    def __init__(self, terminal: Terminal, clock: Clock, *, accounts: int, verbose: bool) -> None:
+        self._terminal = terminal
+        self._verbose = verbose
+        self._accounts = accounts
+        self._clock = clock
+        self._begun = clock.monotonic()
+        self._meter = Meter(clock)
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def listen(self, account: Account) -> _Listener:
+        """Return the listener of one account."""
+        return _Listener(self, account)
+
+    def take(self, account: Account, event: Event) -> None:
+        """Take an event of one account, from its lane."""
+        if isinstance(event, Progress):
+            with self._lock:
+                done = self._meter.done
+                self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
+                self._show()
+        elif self._verbose and (sentence := sentence_of(event)):
+            self._terminal.say(printable(f"{title(account)}: {sentence}"))
+
+    def tell(self, result: AccountResult) -> None:
+        """Take the result of one account, from its lane."""
+        with self._lock:
+            self._done += 1
+            if self._verbose or result.exit_code > Exit.LEFT_BEHIND:
+                self._terminal.say(printable(f"{title(result.account)}: {verdict(result)}"))
+            self._show()
+
+    def _show(self) -> None:
+        rate, done = self._meter.rate(), self._meter.done
+        share = self._done / self._accounts
+        text = (
+            f"{self._done:,} of {counted(self._accounts, 'account')}, {counted(done.messages, 'message')}, "
+            f"{size(done.size_bytes)}, {rate.messages:,}/s, {size(rate.size_bytes)}/s"
+        )
+        if self._done:
+            passed = self._clock.monotonic() - self._begun
+            text += f", {duration(passed / share - passed)} left"
+        self._terminal.progress(share, text)
+
+
+class _Listener:
+    """Puts the account beside each of its events."""
+
+    def __init__(self, board: Board, account: Account) -> None:
+        self._board = board
+        self._account = account
+
+    def emit(self, event: Event) -> None:
+        self._board.take(self._account, event)
+
+
+def title(account: Account) -> str:
+    """Return how an account of a list is called: its line and its names."""
+    names = account.source_name
+    if account.target_name != names:
+        names += f" -> {account.target_name}"
+    return f"line {account.line}, {names}"
+
+
+def verdict(result: AccountResult) -> str:
+    """Return in a few words how an account ended."""
+    if not result.is_started:
+        return "not started"
+    if result.error:
+        return f"not done: {sentence_of_error(result.error)}"
+    if result.folder_errors:
+        folder, error = result.folder_errors[0]
+        more = (
+            f" (and {counted(len(result.folder_errors) - 1, 'folder')} more)" if len(result.folder_errors) > 1 else ""
+        )
+        return f"not done: folder {folder}{more}: {error.sentence}"
+    match result.exit_code:
+        case Exit.ALL_THERE:
+            return "all there"
+        case Exit.LEFT_BEHIND:
+            return f"done, {counted(result.sums.missed, 'message')} left behind"
+        case Exit.STOPPED:
+            return "stopped"
+        case Exit.PERSON:
+            return "not as it should be: the check found differences"
+    return "not done: not every message has an outcome yet"
+
+
+def sentence_of_error(error: MigratorError) -> str:
+    """Return side and sentence of an error: ``the old server: ...``."""
+    side = {"source": "The old server: ", "target": "The new server: "}.get(error.side or "", "")
+    return f"{side}{error.sentence}"
+
+
+def sentence_of(event: Event) -> str | None:
+    """Return what an event tells a person; None for one that only moves a bar."""
+    match event:
+        case PassPlanned():
+            changes = f", {counted(event.flag_changes, 'change')} of flags" if event.flag_changes else ""
+            return (
+                f"Both mailboxes are listed: {counted(event.messages, 'message')} to copy, {size(event.size_bytes)}, "
+                f"in {counted(event.folders, 'folder')}{changes}."
+            )
+        case VerifyBegun():
+            return f"Comparing {counted(event.messages, 'message')}."
+        case FolderRenamed():
+            return f"Folder {event.folder} is called {event.target} on the new server ({event.reason})."
+        case FolderFailed():
+            return f"Folder {event.folder} is not finished. {_with_reply(event.error)}"
+        case MessageLeftBehind():
+            reason = f" {_with_reply(event.error)}" if event.error else ""
+            return f"Folder {event.folder}, UID {event.uid}: {OUTCOMES[event.outcome]}.{reason}"
+        case MessageAltered():
+            return f"Folder {event.folder}, UID {event.uid}: copied, but its {event.what} could not be kept."
+        case FlagsLost():
+            return f"Folder {event.folder}: the flag {event.flag} of {counted(event.messages, 'message')} is not kept."
+        case CountsDiffer():
+            return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
+        case Reconnecting():
+            return f"{_with_reply(event.error)} Connecting again."
+    return None
+
+
+def _with_reply(error: MigratorError) -> str:
+    reply = f" [{error.reply}]" if error.reply else ""
+    return f"{sentence_of_error(error)}{reply}"

@@ -302,7 +302,10 @@ class Stream:
 
     def _leave_unreadable(self, folder: FolderPass, missing: Sequence[int]) -> None:
         for uid in self._leave_vanished(folder, missing):
-            self._leave(folder, uid, Outcome.UNREADABLE, MigratorError("message.unreadable", side=Side.SOURCE))
+            if folder.pending.size_bytes(folder.position(uid)) == 0:
+                self._leave(folder, uid, Outcome.EMPTY)  # nothing there to hand out
+            else:
+                self._leave(folder, uid, Outcome.UNREADABLE, MigratorError("message.unreadable", side=Side.SOURCE))
 
     def _read_suspects(self) -> None:
         """Read the messages at which the line died before, each alone."""

@@ -411,6 +411,21 @@ def test_a_message_the_source_does_not_hand_out_is_unreadable_not_forgotten() ->
     assert result.totals[Outcome.UNREADABLE] == 1
 
 
+class SilentOnEmpty(MemorySource):
+    """A source that answers the request for an empty message with nothing at all."""
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        return (item for item in super().read(requests) if isinstance(item, Trouble) or item.size_bytes)
+
+
+@pytest.mark.req("D-53")
+def test_an_empty_message_is_named_empty_even_when_the_source_hands_out_nothing() -> None:
+    scene = life_like()
+    result = scene.copy(source=SilentOnEmpty(scene.source, None, LIMITS))
+    assert_balanced(result, scene)
+    assert result.totals[Outcome.EMPTY] == 1
+
+
 class Repeating(MemorySource):
     """A source that hands out every message twice, and one nobody asked for."""
 

@@ -24,7 +24,7 @@ WRITE_BYTES: Final = 128 * 1024
 SINGLES_MESSAGES: Final = 200  # unanswered, without MULTIAPPEND
 SINGLES_BYTES: Final = 8 * 1024 * 1024
 LITERAL_MINUS_OCTETS: Final = 4096  # RFC 7888 §5
-ASKED_BYTES: Final = 32 * 1024 * 1024  # a refusal of so much should come before the message is sent
+ASKED_BYTES: Final = 32 * 1024 * 1024  # from here on a refusal should come before the body is sent
 
 
 @dataclass(slots=True, eq=False)
@@ -257,5 +257,5 @@ def _free_octets(session: ImapSession) -> int:
     """Return the size up to which a message is sent without asking."""
     if session.has("LITERAL+"):
         # RFC 7888 §4: a server must read a whole literal before it may refuse it.
-        return 2**63 if session.append_limit is not None else ASKED_BYTES
+        return 2**63 if session.append_limit is not None else ASKED_BYTES - 1
     return LITERAL_MINUS_OCTETS if session.has("LITERAL-") else -1

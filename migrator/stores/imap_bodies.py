@@ -19,10 +19,11 @@ from migrator.stores import imap_syntax
 from migrator.stores.base import ReadRequest, Trouble
 from migrator.stores.imap_parse import LITERAL_END, fetched, number
 from migrator.stores.imap_session import ImapSession, Reply
-from migrator.stores.imap_walk import Job, Walk, trouble
-from migrator.stores.imap_wire import READ_BYTES, Pieces
+from migrator.stores.imap_walk import Job, Walk, part_writable, trouble
+from migrator.stores.imap_wire import LONGEST_RESPONSE, READ_BYTES, Pieces
 
 READS_AHEAD: Final = 16
+SUBSTITUTE_OCTETS: Final = 4096  # such notices are short
 _HEAD: Final = re.compile(rb"\* \d{1,10} FETCH \(UID (\d{1,18}) BODY\[\] \{(\d{1,18})\}\r\n")
 _BODY_NEXT: Final = re.compile(rb"BODY\[\] *~?\{\d{1,19}\+?\}\Z", re.IGNORECASE)
 _END: Final = b")\r\n"
@@ -62,7 +63,9 @@ class BodyReader:
     def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
         """Yield bodies as ``Store.read`` promises."""
         failed: FolderPath | None = None  # what is left of a folder after its trouble is read over
-        for job, tag, opened in Walk(self._session, self._jobs(requests), READS_AHEAD):
+        writable, troubles = part_writable(self._session, requests)
+        yield from troubles
+        for job, tag, opened in Walk(self._session, self._jobs(writable), READS_AHEAD):
             error = opened if isinstance(opened, MigratorError) else None
             yield from self._part(job.path, tag, Wanted(() if error or failed is job.path else job.uids))
             if error is None and self._reply is not None and not self._reply.is_ok:
@@ -73,7 +76,7 @@ class BodyReader:
 
     def _jobs(self, requests: Sequence[ReadRequest]) -> Iterator[Job]:
         for request in requests:
-            examine = imap_syntax.command(b"EXAMINE ", self._session.string(request.path.raw))
+            examine = self._session.examine(request.path, must_last=False)
             for uids, start, end in imap_syntax.uid_sets(request.uids, request.known_uids):
                 fetch = b"UID FETCH %s (UID BODY.PEEK[])\r\n" % uids
                 part = request.uids if end - start == len(request.uids) else request.uids[start:end]
@@ -81,6 +84,7 @@ class BodyReader:
 
     def _part(self, path: FolderPath, tag: bytes, wanted: Wanted) -> Iterator[Message]:
         wire, whole_bytes, match, take = self._wire, self._whole_bytes, _HEAD.match, wanted.take
+        substitutes = self._session.profile.substitutes
         self._reply = None
         while self._reply is None:
             buffer = wire.buffer
@@ -105,7 +109,7 @@ class BodyReader:
                 wire.position = start
                 body = wire.exact(size)
                 wire.gather()
-            if size and take(uid):
+            if size and take(uid) and not (substitutes and _is_substitute(body, substitutes)):
                 yield Message(path, uid, size, body)
 
     def _stream(self, path: FolderPath, uid: int, size: int, wanted: Wanted) -> Iterator[Message]:
@@ -120,8 +124,12 @@ class BodyReader:
         """Take one response of another shape: items in another order, noise, or the end."""
         wire = self._wire
         parts = [wire.first_line()]
+        total = 0
         while found := LITERAL_END.search(parts[-1]):
             size = int(found[1])
+            total += size
+            if total > LONGEST_RESPONSE:
+                raise wire.nonsense(parts[0], "an endless response")
             if size > self._whole_bytes:
                 yield from self._big(path, b"".join(parts), size, wanted)
                 return
@@ -155,3 +163,8 @@ class BodyReader:
             uid = number(items.get(b"UID"))
             if uid and wanted.take(uid):
                 yield Message(path, uid, size, stream=iter(partial(kept.read, READ_BYTES), b""))
+
+
+def _is_substitute(body: bytes, texts: tuple[bytes, ...]) -> bool:
+    """True for the notice a server hands out in place of a message it cannot read, but not for mail that quotes one."""
+    return len(body) <= SUBSTITUTE_OCTETS and any(text in body for text in texts)

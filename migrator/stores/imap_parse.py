@@ -31,7 +31,7 @@ _LISTED: Final = re.compile(
 _QUOTED: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _LITERAL: Final = re.compile(rb"~?\{(\d{1,19})\+?\}\r?\n")
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
-_CODE: Final = re.compile(r"\s*\[([A-Za-z][A-Za-z0-9/_.-]*)(?: ([^\]]*))?\]")
+_CODE: Final = re.compile(r"\A\s*\[([A-Za-z][A-Za-z0-9/_.-]*)(?: ([^\]]*))?\]")
 _APPENDUID: Final = re.compile(r"\[APPENDUID (\d{1,19}) ([\d:,]+)\]", re.IGNORECASE)
 _ROLES: Final = {
     role.casefold(): role
@@ -214,6 +214,11 @@ def response_code(words: str) -> tuple[str, str]:
     """Return name, in upper case, and arguments of the response code that ``words`` begin with; empty without one."""
     found = _CODE.match(words)
     return (found[1].upper(), found[2] or "") if found else ("", "")
+
+
+def without_code(words: str) -> str:
+    """Return what ``words`` say to people, without a response code before."""
+    return _CODE.sub("", words, count=1).strip()
 
 
 def capabilities(words: str) -> frozenset[str] | None:

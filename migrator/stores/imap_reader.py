@@ -95,6 +95,8 @@ class ImapReader:
         self.close()
 
     def _connected(self) -> ImapSession:
+        if self._session is not None and self._session.is_worn and not self._is_busy:
+            self.close()
         if self._session is None:
             self._session = ImapSession(self._endpoint, self._side, self._limits)
         return self._session

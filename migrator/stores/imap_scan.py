@@ -13,12 +13,12 @@ from typing import Final
 
 from migrator.errors import MigratorError
 from migrator.mail import Flags, FolderPath, MessageMeta
-from migrator.stores import imap_parse, imap_syntax
+from migrator.stores import imap_parse
 from migrator.stores.base import ScanRequest, Trouble
 from migrator.stores.imap_dates import DateReader
 from migrator.stores.imap_parse import Opened, Value, fetched, number
 from migrator.stores.imap_session import ImapSession, Reply
-from migrator.stores.imap_walk import Job, Walk, trouble
+from migrator.stores.imap_walk import Job, Walk, part_writable, trouble
 
 SCANS_AHEAD: Final = 64
 HELD_ROWS: Final = 20_000  # a folder up to this size is sorted when its server does not; bigger ones must come in order
@@ -42,7 +42,9 @@ class Scanner:
 
     def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
         """Yield metadata as ``Store.scan`` promises."""
-        for job, tag, opened in Walk(self._session, map(self._job, requests), SCANS_AHEAD):
+        writable, troubles = part_writable(self._session, requests)
+        yield from troubles
+        for job, tag, opened in Walk(self._session, map(self._job, writable), SCANS_AHEAD):
             if isinstance(opened, MigratorError):
                 self._skip(tag)
                 yield trouble(job.path, opened)
@@ -50,7 +52,7 @@ class Scanner:
             yield from self._folder(job, tag, opened)
 
     def _job(self, request: ScanRequest) -> Job:
-        examine = imap_syntax.command(b"EXAMINE ", self._session.string(request.path.raw))
+        examine = self._session.examine(request.path, must_last=True)
         changed = b" (CHANGEDSINCE %d)" % request.changed_since if request.changed_since else b""
         first = request.after_uid + 1
         fetch = b"UID FETCH %d:* (UID FLAGS INTERNALDATE RFC822.SIZE)%s\r\n" % (first, changed)

@@ -10,6 +10,7 @@ import base64
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from imapclient import IMAPClient, SocketTimeout
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
+from migrator.mail import FolderPath
 from migrator.replies import classify
 from migrator.secret import Secret
 from migrator.stores import imap_parse, imap_syntax, profiles
@@ -99,6 +101,7 @@ class ImapSession:
         self.lists_plainly = False  # LIST with RETURN was advertised and refused
         self.selected: bytes | None = None  # the folder that is open, if any
         self.product = ""
+        self._refusals = 0
         self.client = _Client(endpoint, side, limits)
         self.wire: Wire = self.client._imap
         try:
@@ -145,6 +148,14 @@ class ImapSession:
         self.profile = profiles.choose(self.greeting, fields, self.capabilities)
         self.product = " ".join(filter(None, (fields.get("name"), fields.get("version")))) or self.product
 
+    def examine(self, path: FolderPath, *, must_last: bool) -> Command:
+        """Return the command that opens ``path`` without touching it. Raises ``Unwritable``.
+
+        ``must_last``: the UIDVALIDITY told is going to be remembered. Courier forgets what it told to EXAMINE.
+        """
+        verb = b"SELECT " if must_last and self.profile.examine_loses_uidvalidity else b"EXAMINE "
+        return imap_syntax.command(verb, self.string(path.raw))
+
     def string(self, raw: bytes) -> Command:
         """Return ``raw`` as this server takes it: quoted or literal. Raises ``Unwritable``."""
         return imap_syntax.string(raw, literal_plus=self.literal_plus)
@@ -154,15 +165,10 @@ class ImapSession:
         self.wire.shutdown()
 
     def close(self) -> None:
-        """Sign off, waiting only a moment for the answer; never raises."""
-        try:
+        """Sign off without waiting for an answer, which some servers never give. Never raises."""
+        with suppress(OSError):
             self.wire.sock.settimeout(LOGOUT_SECONDS)
-            self.wire.put(self.wire.tag() + b" LOGOUT\r\n")
-            while True:
-                # Some servers close without BYE or without an answer: no error after LOGOUT.
-                self.wire.gather()
-        except (MigratorError, OSError):
-            pass
+            self.wire.sock.sendall(self.wire.tag() + b" LOGOUT\r\n")
         self.drop()
 
     # Dialogues
@@ -258,7 +264,13 @@ class ImapSession:
             as_admin=self._endpoint.authzid is not None,
         )
         self.wire.refusal = self.wire.refusal or error
+        self._refusals += 1
         return error
+
+    @property
+    def is_worn(self) -> bool:
+        """True when the server would soon hang up because of the errors in this session."""
+        return self.profile.max_errors is not None and self._refusals >= self.profile.max_errors
 
     # Connect and sign in
 
@@ -270,7 +282,7 @@ class ImapSession:
             self._sign_in()
             self.wire.state = "AUTH"
         self.client.tell_capabilities(self.capabilities)
-        self.product = self.greeting
+        self.product = imap_parse.without_code(self._greeting_words())
         self.introduce({})
 
     def _greeting_words(self) -> str:

@@ -51,7 +51,7 @@ class ImapTarget(ImapReader):
 
     def set_flags(self, changes: Mapping[FolderPath, Mapping[int, Flags]]) -> list[Trouble]:
         """Replace flags, grouped so that messages with the same flags share a command."""
-        wanted = {path: flags for path, flags in changes.items() if flags}
+        wanted = {path: flags for path, flags in changes.items() if flags and imap_syntax.is_writable(path)}
         if not wanted:
             return []
         with self._exclusive() as session:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from migrator.errors import MigratorError, Radius
 from migrator.mail import FolderPath
-from migrator.stores import imap_parse
-from migrator.stores.base import Trouble
+from migrator.stores import imap_parse, imap_syntax
+from migrator.stores.base import ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_parse import Opened
 from migrator.stores.imap_session import AHEAD_OCTETS, ImapSession, Reply
 from migrator.stores.imap_syntax import Command
+
+Request = TypeVar("Request", ScanRequest, ReadRequest)
 
 
 class Job(NamedTuple):
@@ -92,6 +94,13 @@ class Walk:
         if job.uidvalidity is not None and opened.uidvalidity not in (None, job.uidvalidity):
             return MigratorError("folder.changed", side=self._session.side, reply=reply.words)
         return opened
+
+
+def part_writable(session: ImapSession, requests: Sequence[Request]) -> tuple[list[Request], list[Trouble]]:
+    """Part the requests from those for folders whose names must not go onto the wire."""
+    writable = [request for request in requests if imap_syntax.is_writable(request.path)]
+    error = MigratorError("folder.bad_name", side=session.side)
+    return writable, [Trouble(r.path, error) for r in requests if not imap_syntax.is_writable(r.path)]
 
 
 def trouble(path: FolderPath, error: MigratorError) -> Trouble:

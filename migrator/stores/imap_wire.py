@@ -300,6 +300,7 @@ def _dial(host: str, port: int, seconds: float, side: Side) -> socket.socket:
             line.close()
             failure = error
             continue
+        line.settimeout(seconds)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return line

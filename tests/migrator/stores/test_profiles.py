@@ -1,0 +1,82 @@
+"""A server is known by what it says of itself, and by nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.stores.profiles import (
+    COURIER,
+    CYRUS,
+    DOVECOT,
+    EXCHANGE,
+    GENERIC,
+    GMAIL,
+    PYMAP,
+    Profile,
+    choose,
+)
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "profile"),
+    [
+        ("* OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL+] Dovecot (Debian) ready.", DOVECOT),
+        ("* OK [CAPABILITY IMAP4rev1 LITERAL+ ID] host Cyrus IMAP 3.6.1-Debian-3.6.1-4+deb12u5 server ready", CYRUS),
+        ("* OK [CAPABILITY IMAP4rev1 UIDPLUS] Courier-IMAP ready. Copyright 1998-2019", COURIER),
+        ("* OK Gimap ready for requests from 192.0.2.1 a1mb1", GMAIL),
+        ("* OK The Microsoft Exchange IMAP4 service is ready. [TQBB]", EXCHANGE),
+        ("* OK IMAP4 ready", GENERIC),
+        ("", GENERIC),
+    ],
+)
+def test_a_server_is_known_by_its_greeting(greeting: str, profile: Profile) -> None:
+    assert choose(greeting, {}, NOTHING) is profile
+
+
+@pytest.mark.parametrize(
+    ("fields", "profile"),
+    [
+        ({"name": "Dovecot"}, DOVECOT),
+        ({"NAME": "Cyrus IMAPD", "version": "3.6.1", "vendor": "Project Cyrus"}, CYRUS),
+        ({"name": "Microsoft.Exchange.Imap4.Imap4Server", "version": "15.20"}, EXCHANGE),
+        ({"name": "Zimbra"}, GENERIC),
+        ({"environment": "dovecot"}, GENERIC),
+    ],
+)
+def test_a_server_is_known_by_its_id(fields: dict[str, str], profile: Profile) -> None:
+    assert choose("* OK ready", fields, NOTHING) is profile
+
+
+def test_the_id_counts_more_than_the_greeting_of_a_proxy() -> None:
+    assert choose("* OK Dovecot ready.", {"name": "Cyrus IMAPD"}, NOTHING) is CYRUS
+
+
+def test_gmail_is_known_by_its_capability_whatever_greets() -> None:
+    assert choose("* OK Dovecot ready.", {}, frozenset(("IMAP4REV1", "X-GM-EXT-1"))) is GMAIL
+
+
+def test_pymap_names_itself_nowhere_and_is_still_known() -> None:
+    greeting = "* OK [CAPABILITY IMAP4rev1 LITERAL+ ID AUTH=PLAIN AUTH=LOGIN] Server ready localhost"
+    assert choose(greeting, {}, frozenset(("APPENDLIMIT=1000000000",))) is PYMAP
+    assert choose(greeting, {}, frozenset(("APPENDLIMIT=35651584",))) is GENERIC
+
+
+@pytest.mark.parametrize(
+    ("product", "profile"),
+    [
+        ("Dovecot", DOVECOT),
+        ("Cyrus IMAPD 3.6.1", CYRUS),
+        ("Courier-IMAP ready.", COURIER),
+        ("GImap", GMAIL),
+        ("Microsoft.Exchange.Imap4.Imap4Server 15.20", EXCHANGE),
+        ("in memory", GENERIC),
+    ],
+)
+def test_what_a_store_tells_of_its_product_is_enough(product: str, profile: Profile) -> None:
+    assert choose(product, {}, NOTHING) is profile
+
+
+def test_only_courier_forgets_uidvalidity_after_examine() -> None:
+    assert [p.name for p in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP) if p.examine_loses_uidvalidity] == ["Courier"]

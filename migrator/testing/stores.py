@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from migrator.errors import MigratorError, Side
+from migrator.errors import MigratorError, Side, Stopped
 from migrator.limits import Limits
 from migrator.mail import Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
 from migrator.stores.base import Features, ReadRequest, Receipt, ScanRequest, Trouble
@@ -106,6 +107,8 @@ class _MemoryStore:
         return folder
 
     def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        if not requests:
+            return iter(())
         return self._streamed(item for request in requests for item in self._scan_folder(request))
 
     def _scan_folder(self, request: ScanRequest) -> Iterator[MessageMeta | Trouble]:
@@ -140,7 +143,10 @@ class _MemoryStore:
             return Trouble(path, error)
 
     def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
-        return self._streamed(item for request in requests for item in self._read_folder(request))
+        wanted = [request for request in requests if request.uids]
+        if not wanted:
+            return iter(())
+        return self._streamed(item for request in wanted for item in self._read_folder(request))
 
     def _read_folder(self, request: ReadRequest) -> Iterator[Message | Trouble]:
         folder = self._call("open", lambda: self._try_open(request.path, request.uidvalidity))
@@ -207,16 +213,22 @@ class MemoryTarget(_MemoryStore):
 
     def append(self, messages: Iterable[Message], *, bundle_messages: int | None = None) -> Iterator[Receipt]:
         most = bundle_messages or self._limits.bundle_messages
-        return self._streamed(self._append(messages, most if self.mailbox.multiappend else 1))
+        feed = iter(messages)
+        first = next(feed, None)
+        if first is not None:  # without messages nothing is sent
+            yield from self._streamed(self._append(chain((first,), feed), most if self.mailbox.multiappend else 1))
 
-    def _append(self, messages: Iterable[Message], bundle_messages: int) -> Iterator[Receipt]:
+    def _append(self, messages: Iterator[Message], most: int) -> Iterator[Receipt]:
         unconfirmed: list[Receipt] = []
-        for bundle in self._bundles(messages, bundle_messages):
+        failure: list[Exception] = []
+        for bundle in self._bundles(_up_to_failure(messages, failure), most):
             unconfirmed.append(self._call("store", partial(self._store, bundle)))
             while self._is_window_full(unconfirmed):
                 yield self._confirm(unconfirmed)
         while unconfirmed:
             yield self._confirm(unconfirmed)
+        if failure:
+            raise failure[0]
 
     def _bundles(self, messages: Iterable[Message], most: int) -> Iterator[list[tuple[Message, bytes]]]:
         """Take bodies off the feed; a bundle is one folder's, and ends at its limits."""
@@ -293,6 +305,14 @@ class MemoryTarget(_MemoryStore):
 def _body(folder: MemoryFolder, uid: int) -> bytes | None:
     message = folder.messages.get(uid)
     return message.body if message and message.is_readable else None
+
+
+def _up_to_failure(messages: Iterator[Message], failure: list[Exception]) -> Iterator[Message]:
+    """Pass messages on. When the feed fails between two of them, what was sent before can still be confirmed."""
+    try:
+        yield from messages
+    except (MigratorError, Stopped) as error:
+        failure.append(error)
 
 
 def _take_body(message: Message) -> bytes:

@@ -281,17 +281,27 @@ def _bare(place: Place) -> tuple[str, ...]:
 
 
 def _place_rest(nodes: Sequence[Node], names: Target) -> None:
-    """Place level by level. In a level, names that need no change go first: a made-up name never takes theirs."""
+    """Place level by level. In a level, names that need no change go first and numbered ones last.
+
+    So a made-up name never takes one that somebody had, and the next pass makes up the same ones.
+    """
     for _, level in groupby(nodes, key=lambda node: len(node.segments)):
-        waiting = []
-        for node in level:
-            if node.place is None and node.is_inbox:
-                node.place = names.inbox()
-            if node.place is None:
-                waiting.append(node)
-        for node in sorted(waiting, key=lambda node: names.rank(_around(node), node.segments[-1])):
-            holds_mail = node.folder is not None
-            node.place = names.place(_around(node), node.segments[-1], node.key, holds_mail=holds_mail)
+        waiting = [node for node in level if node.place is None]
+        for node in waiting:
+            node.place = names.inbox() if node.is_inbox else None
+        waiting = [node for node in waiting if node.place is None]
+        waiting.sort(key=lambda node: names.rank(_around(node), node.segments[-1]))
+        clashing = [node for node in waiting if not _place(node, names, must_fit=True)]
+        for node in clashing:
+            _place(node, names, must_fit=False)
+
+
+def _place(node: Node, names: Target, *, must_fit: bool) -> bool:
+    wish = _around(node), node.segments[-1], node.key
+    if must_fit and not names.is_free(*wish):
+        return False
+    node.place = names.place(*wish, holds_mail=node.folder is not None)
+    return True
 
 
 def _around(node: Node) -> Place | None:

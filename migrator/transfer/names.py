@@ -11,7 +11,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from migrator.mail import Folder, FolderPath
 from migrator.stores.profiles import Profile
@@ -32,6 +32,15 @@ class Place:
     parent: Place | None = None
     reason: str | None = None  # why its own part differs from the source's, or ``parent`` when only that does
     is_closed: bool = False  # allows no folders inside
+
+
+class _Wish(NamedTuple):
+    """The first choice for a folder: where, under which name, in how many bytes, and why not its own."""
+
+    around: Place | None
+    name: str
+    room: int
+    reason: str | None
 
 
 class Target:
@@ -99,21 +108,30 @@ class Target:
         name, reason = self._clean(segment, is_first=parent is None)
         return reason is not None, self.find(self._join(parent, name)) is None, segment
 
+    def is_free(self, parent: Place | None, segment: str, source: bytes) -> bool:
+        """Say whether :meth:`place` would need no number to tell the name from another one."""
+        wish = self._wish(parent, segment, source)
+        reserved = wish.around is None and self._is_reserved(wish.name)
+        return not reserved and self._key(self._path(self._join(wish.around, wish.name))) not in self._taken
+
     def place(self, parent: Place | None, segment: str, source: bytes, *, holds_mail: bool) -> Place:
         """Find a free, allowed name as near as can be to ``segment`` inside ``parent``, and take it.
 
         ``source`` is the raw source name: shortened names carry a piece of its digest.
         """
-        around, wish, moved = self._open_parent(parent, segment)
-        name, reason = self._clean(wish, is_first=around is None)
+        wish = self._wish(parent, segment, source)
+        raw, name, clash = self._free(wish, source)
+        reason = clash or wish.reason or ("parent" if parent and parent.reason else None)
+        found = self.find(raw)
+        return Place(raw, name, wish.around, reason, is_closed=self._is_closed(found, holds_mail=holds_mail))
+
+    def _wish(self, parent: Place | None, segment: str, source: bytes) -> _Wish:
+        around, whole, moved = self._open_parent(parent, segment)
+        name, reason = self._clean(whole, is_first=around is None)
         around, room, lifted = self._room(around)
-        moved = moved or lifted
         if len(_encoded(name)) > room:
             name, reason = _shortened(name, room, source), "too_long"
-        raw, name, clash = self._free(around, name, room, source)
-        reason = clash or moved or reason or ("parent" if parent and parent.reason else None)
-        found = self.find(raw)
-        return Place(raw, name, around, reason, is_closed=self._is_closed(found, holds_mail=holds_mail))
+        return _Wish(around, name, room, moved or lifted or reason)
 
     def _open_parent(self, parent: Place | None, segment: str) -> tuple[Place | None, str, str | None]:
         """Go up to a folder that allows folders inside; the names on the way become part of the name."""
@@ -142,8 +160,9 @@ class Target:
                 return around, max(room, LEAST_BYTES), lifted
             around, lifted = around.parent, "too_long"
 
-    def _free(self, around: Place | None, name: str, room: int, source: bytes) -> tuple[bytes, str, str | None]:
+    def _free(self, wish: _Wish, source: bytes) -> tuple[bytes, str, str | None]:
         """Return the first free name of ``name``, ``name (2)`` ...; an existing one that differs in case counts."""
+        around, name, room, _ = wish
         clash, number = None, 1
         if around is None and self._is_reserved(name):
             clash, number = "reserved", 2

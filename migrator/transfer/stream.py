@@ -113,6 +113,7 @@ class Stream:
     # -- from the source ------------------------------------------------------------------------------------------
 
     def _feed(self, requests: Sequence[ReadRequest]) -> Iterator[Message]:
+        self._expect(self._by_source[requests[0].path.raw], requests[0].uids[0])
         for item in self._source.read(requests):
             if self.is_stopping:
                 return

@@ -29,14 +29,8 @@ def test_only_reveal_gives_it_out() -> None:
 def test_it_is_the_same_in_every_way_of_printing() -> None:
     secret = Secret(WORD)
     template = "%s %r"
-    for shown in (
-        str(secret),
-        repr(secret),
-        ascii(secret),
-        f"{secret}",
-        f"{secret!r:>10}",
-        template % (secret, secret),
-    ):
+    ways = (str(secret), repr(secret), ascii(secret), f"{secret}", f"{secret!r:>10}", template % (secret, secret))
+    for shown in ways:
         assert WORD not in shown
         assert "***" in shown
     assert repr(Login("anna", secret)) == "Login(user='anna', password=Secret(***))"

@@ -144,9 +144,13 @@ def _account(source: _Opening, target: _Opening, limits: Limits) -> Account:
 
 
 def _limits(options: argparse.Namespace) -> Limits:
-    if not options.slow_server:
-        return Limits()
-    return replace(Limits(), connect_seconds=SLOW_CONNECT_SECONDS, io_seconds=SLOW_SECONDS)
+    if options.slow_server:
+        return replace(Limits(), connect_seconds=SLOW_CONNECT_SECONDS, io_seconds=SLOW_SECONDS)
+    if options.timeout:
+        return replace(
+            Limits(), connect_seconds=min(Limits().connect_seconds, options.timeout), io_seconds=options.timeout
+        )
+    return Limits()
 
 
 def _choices(options: argparse.Namespace, most_named: int) -> Choices:

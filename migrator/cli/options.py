@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -13,6 +14,7 @@ from migrator.transfer.verify import VerifyLevel
 SIDES: Final = ("source", "target")
 LANES: Final = 6  # a process gives its best with 4 to 8
 MOST_LANES: Final = 64
+MOST_SECONDS: Final = 86_400
 
 URLS: Final = """\
 URLs:
@@ -172,10 +174,25 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         help="compare afterwards: counts of each folder; ledger: presence, date and flags of each message too; digest: "
         "its content too",
     )
-    group.add_argument("--slow-server", action="store_true", help="wait up to an hour for each answer of a server")
+    patience = group.add_mutually_exclusive_group()
+    patience.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help="a server silent for so long is taken for gone (default 120)",
+    )
+    patience.add_argument("--slow-server", action="store_true", help="wait up to an hour for each answer of a server")
 
 
 def _lanes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_LANES:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LANES}")
+    return _number(text, MOST_LANES)
+
+
+def _seconds(text: str) -> int:
+    return _number(text, MOST_SECONDS)
+
+
+def _number(text: str, most: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {most:,}")
     return int(text)

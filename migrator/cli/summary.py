@@ -9,7 +9,7 @@ from typing import Final
 from migrator.cli.accounts import AccountResult, Exit, Sums
 from migrator.cli.terminal import counted, duration, printable, size, table
 from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, title, verdict
-from migrator.errors import CATALOGUE, MigratorError
+from migrator.errors import CATALOGUE, MigratorError, Patience
 from migrator.transfer.verify import Difference, VerifyReport
 
 ROWS_SHOWN: Final = 20
@@ -127,7 +127,14 @@ def _failures(result: AccountResult) -> Iterator[str]:
         yield f"{place}{sentence_of_error(error)}"
         if error.reply:
             yield f"  The server's words: {error.reply}"
-        yield f"  What to do: {error.hint}"
+        yield f"  What to do: {_next_step(error)}"
+
+
+def _next_step(error: MigratorError) -> str:
+    # the copy took up the line again by itself, several times, before it gave up
+    if error.patience is Patience.NOW:
+        return "It was tried again several times, in vain. Look at the server and the network, then repeat the command."
+    return error.hint
 
 
 def _last_word(result: AccountResult, *, is_dry_run: bool) -> str:
@@ -175,7 +182,7 @@ def _failed_accounts(failed: Sequence[AccountResult]) -> Iterator[str]:
     for sentence, pairs in met.items():
         yield ""
         yield f"{sentence} ({counted(len(pairs), 'account')})"
-        yield f"  What to do: {pairs[0][1].hint}"
+        yield f"  What to do: {_next_step(pairs[0][1])}"
         for result, error in pairs[:ROWS_SHOWN]:
             yield f"  {title(result.account)}" + (f": {error.reply}" if error.reply else "")
         if len(pairs) > ROWS_SHOWN:

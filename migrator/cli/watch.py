@@ -33,6 +33,18 @@ OUTCOMES: Final = {
     Outcome.VANISHED: "removed from the old mailbox while it was copied",
     Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
 }
+RENAMINGS: Final = {
+    "separator": "its name holds the character that parts folders there",
+    "forbidden": "its name holds characters that are not allowed there",
+    "blank": "its name begins or ends with a blank",
+    "too_long": "its name is too long or too deep",
+    "flattened": "folders cannot stand inside that folder there",
+    "reserved": "its name is reserved there",
+    "case": "another folder differs only in capitals",
+    "collision": "another folder has that name there",
+    "parent": "the folder around it is renamed",
+    "guessed_prefix": "the prefix that all folders share is left off",
+}
 
 
 class AccountWatch:
@@ -57,7 +69,7 @@ class AccountWatch:
             case Progress():
                 self._progress(event)
             case FolderRenamed():
-                self.renamed[event.folder] = (event.target, event.reason)
+                self.renamed[event.folder] = (event.target, RENAMINGS.get(event.reason, event.reason))
             case FlagsLost():
                 self.lost_flags[event.folder, event.flag] = event.messages
         if self._verbose or isinstance(event, PassPlanned | VerifyBegun | FolderFailed | Reconnecting):
@@ -188,7 +200,8 @@ def sentence_of(event: Event) -> str | None:
         case VerifyBegun():
             return f"Comparing {counted(event.messages, 'message')}."
         case FolderRenamed():
-            return f"Folder {event.folder} is called {event.target} on the new server ({event.reason})."
+            reason = RENAMINGS.get(event.reason, event.reason)
+            return f"Folder {event.folder} is called {event.target} on the new server: {reason}."
         case FolderFailed():
             return f"Folder {event.folder} is not finished. {_with_reply(event.error)}"
         case MessageLeftBehind():

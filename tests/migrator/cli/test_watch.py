@@ -1,0 +1,126 @@
+"""The listeners: every event has its sentence, the bar follows the plan, and a board counts many accounts."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from migrator import events
+from migrator.cli.accounts import AccountResult, Exit, VerifyBegun
+from migrator.cli.terminal import Terminal
+from migrator.cli.watch import RENAMINGS, AccountWatch, Board, sentence_of
+from migrator.events import (
+    CountsDiffer,
+    Event,
+    FlagsLost,
+    FolderFailed,
+    FolderRenamed,
+    MessageAltered,
+    MessageLeftBehind,
+    PassPlanned,
+    Progress,
+    Reconnecting,
+)
+from migrator.mail import Outcome
+from migrator.testing import FakeClock
+from tests.migrator.cli.worlds import error, world
+
+EVENTS: list[tuple[Event, str]] = [
+    (PassPlanned(folders=2, messages=1000, size_bytes=5_000_000, flag_changes=1),
+     "Both mailboxes are listed: 1,000 messages to copy, 5.0 MB, in 2 folders, 1 change of flags."),
+    (VerifyBegun(messages=7), "Comparing 7 messages."),
+    (FolderRenamed(folder="A.B", target="A_B", reason="collision"),
+     "Folder A.B is called A_B on the new server: another folder has that name there."),
+    (FolderFailed(folder="X", error=error("folder.no_permission", reply="[NOPERM]")), "Folder X is not finished. The"),
+    (MessageLeftBehind(folder="X", uid=3, outcome=Outcome.TOO_BIG),
+     "Folder X, UID 3: left behind: bigger than the new server allows."),
+    (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
+    (FlagsLost(folder="X", flag="$Work", messages=1), "Folder X: the flag $Work of 1 message is not kept."),
+    (CountsDiffer(folder="X", counted=5, listed=4), "Folder X: the server counts 5 messages and lists 4."),
+    (Reconnecting(error=error("line.lost"), attempt=1), "The old server: The line to the server dropped."),
+]  # fmt: skip
+
+
+@pytest.mark.req("S-47", "S-53")
+@pytest.mark.parametrize(("event", "sentence"), EVENTS, ids=lambda value: getattr(value, "name", ""))
+def test_every_event_has_its_sentence(event, sentence) -> None:
+    assert (sentence_of(event) or "").startswith(sentence)
+    stream = io.StringIO()
+    AccountWatch(Terminal(stream), FakeClock(), verbose=True).emit(event)
+    assert stream.getvalue().startswith(sentence)
+
+
+def test_only_progress_is_told_by_the_bar_alone() -> None:
+    kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)}
+    assert kinds - {type(event) for event, _ in EVENTS} == {Event, Progress}
+
+
+def test_every_reason_to_rename_is_told_in_words() -> None:
+    assert all(" " in words for words in RENAMINGS.values())
+
+
+def watched(*, verbose: bool = False) -> tuple[AccountWatch, FakeClock, io.StringIO]:
+    clock, stream = FakeClock(), io.StringIO()
+    return AccountWatch(Terminal(stream, clock=clock), clock, verbose=verbose), clock, stream
+
+
+def test_the_bar_follows_the_plan() -> None:
+    watch, clock, stream = watched()
+    watch.emit(PassPlanned(folders=1, messages=100, size_bytes=1_000_000, flag_changes=0))
+    for _ in range(10):
+        clock.wait(1)
+        watch.emit(Progress(messages=5, size_bytes=50_000))
+    told = stream.getvalue().splitlines()
+    assert told[1].startswith(" 25%  25 of 100 messages, 250 kB of 1.0 MB, 5/s, 50.0 kB/s, 15 s left")
+    assert told[2].startswith(" 50%  50 of 100 messages")
+
+
+def test_what_is_planned_anew_after_a_lost_line_does_not_take_back_what_is_done() -> None:
+    watch, clock, stream = watched()
+    watch.emit(PassPlanned(folders=1, messages=100, size_bytes=0, flag_changes=0))
+    watch.emit(Progress(messages=40, size_bytes=0))
+    watch.emit(PassPlanned(folders=1, messages=60, size_bytes=0, flag_changes=0))
+    clock.wait(10)
+    watch.emit(Progress(messages=10, size_bytes=0))
+    assert stream.getvalue().splitlines()[-1].startswith(" 50%  50 of 100 messages")
+
+
+def test_a_check_has_a_bar_of_its_own() -> None:
+    watch, clock, stream = watched()
+    watch.emit(PassPlanned(folders=1, messages=100, size_bytes=0, flag_changes=0))
+    watch.emit(Progress(messages=100, size_bytes=0))
+    watch.emit(VerifyBegun(messages=10))
+    clock.wait(10)
+    watch.emit(Progress(messages=5, size_bytes=0))
+    assert stream.getvalue().splitlines()[-1].startswith(" 50%  5 of 10 messages")
+
+
+def board(accounts: int, *, verbose: bool = False) -> tuple[Board, FakeClock, io.StringIO]:
+    clock, stream = FakeClock(), io.StringIO()
+    return Board(Terminal(stream, clock=clock), clock, accounts=accounts, verbose=verbose), clock, stream
+
+
+def test_a_board_counts_accounts_and_tells_of_those_that_failed() -> None:
+    it, clock, stream = board(4)
+    for number, exit_code in enumerate((Exit.ALL_THERE, Exit.LEFT_BEHIND, Exit.PERSON)):
+        account = world(f"u{number}", line=number + 2).account
+        clock.wait(2)
+        it.listen(account).emit(Progress(messages=100, size_bytes=1_000_000))
+        failure = error("sign_in.refused") if exit_code is Exit.PERSON else None
+        it.tell(AccountResult(account, exit_code, error=failure))
+    told = stream.getvalue().splitlines()
+    assert told == [
+        " 50%  2 of 4 accounts, 300 messages, 3.0 MB, 50/s, 500 kB/s, 6.0 s left",
+        "line 4, u2: not done: The old server: The name or the password for this mailbox is not accepted.",
+    ]
+
+
+def test_a_verbose_board_puts_the_account_beside_each_event() -> None:
+    it, _, stream = board(1, verbose=True)
+    it.listen(world("u1", line=2).account).emit(CountsDiffer(folder="\x1b[2J", counted=1, listed=2))
+    it.tell(AccountResult(world("u1", line=2).account, Exit.ALL_THERE))
+    assert stream.getvalue().splitlines() == [
+        "line 2, u1: Folder \\x1b[2J: the server counts 1 messages and lists 2.",
+        "line 2, u1: all there",
+    ]

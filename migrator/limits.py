@@ -62,4 +62,6 @@ class Limits:
     connect_seconds: float = 20.0
     io_seconds: float = 120.0  # silence of a server longer than this is a lost line
     reconnects: int = 3  # in a row, without any progress between them
+    quiet_seconds: float = 3.0  # a target left in mid-append has finished when nothing changed for so long
+    quiet_patience_seconds: float = 60.0  # and it is waited for no longer than this
     overlap: bool = True  # talk to both sides at once while connecting and listing

@@ -30,6 +30,8 @@ def plan_pass(
 ) -> list[FolderPass]:
     """Return every folder pair with its plan: what waits, what the target holds unclaimed, which flags differ."""
     source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
+    if any(state.intent_uidnext is not None for state in ledger.states()):
+        target_folders = _wait_until_quiet(target, target_folders, terms)
     mapping = _map(source, target, source_folders, target_folders, ledger, terms)
     folders = _pair(mapping, target_folders, ledger, source, terms, memory)
     _scan_source(source, target, ledger, folders, terms)
@@ -54,6 +56,29 @@ def _at_once(first: Callable[[], First], second: Callable[[], Second], *, overla
     with ThreadPoolExecutor(1) as pool:
         later = pool.submit(second)
         return first(), later.result()
+
+
+def _wait_until_quiet(target: TargetStore, folders: Sequence[Folder], terms: Terms) -> Sequence[Folder]:
+    """List the target until it stops changing.
+
+    A server goes on storing what it had received when our last session died. Who looks too early does not see the rest
+    come, and sends it a second time.
+    """
+    clock, limits = terms.clock, terms.limits
+    begun = unchanged_since = clock.monotonic()
+    counters = _counters(folders)
+    while clock.monotonic() - unchanged_since < limits.quiet_seconds:
+        if terms.stop.is_set() or clock.monotonic() - begun > limits.quiet_patience_seconds:
+            break
+        clock.wait(min(1.0, limits.quiet_seconds))
+        folders = target.folders()
+        if _counters(folders) != counters:
+            counters, unchanged_since = _counters(folders), clock.monotonic()
+    return folders
+
+
+def _counters(folders: Sequence[Folder]) -> dict[bytes, tuple[int | None, int | None]]:
+    return {folder.path.raw: (folder.uidnext, folder.messages) for folder in folders}
 
 
 def _map(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from migrator.mail import Outcome
-from migrator.testing import FaultPlan, Killed, MemoryMailbox
+from migrator.testing import FakeClock, FaultPlan, Killed, MemoryMailbox
 from tests.migrator.transfer.scenes import Scene, assert_arrived, assert_balanced, body, life_like
 
 KINDS = ("kill", "kill_after", "line", "lost_answer")
@@ -159,3 +159,31 @@ def test_a_message_removed_at_any_call_leaves_the_sum_right() -> None:
         assert result.error is None
         run_to_the_end(scene)
         assert Outcome.UNREADABLE not in result.totals
+
+
+class LateServer(FakeClock):
+    """Time in which a server stores what it had received before our process died."""
+
+    def __init__(self, scene: Scene, first: int, last: int) -> None:
+        super().__init__()
+        self._late = [scene.source["INBOX"].messages[uid] for uid in range(first, last)]
+        self._scene = scene
+
+    def wait(self, seconds: float) -> None:
+        super().wait(seconds)
+        if self._late:
+            late = self._late.pop(0)
+            self._scene.target["INBOX"].add(late.body, late.flags, late.internal_date, late.zone_minutes)
+
+
+@pytest.mark.req("D-62")
+def test_what_a_server_stores_after_our_death_is_waited_for() -> None:
+    scene = plain()
+    clean = FaultPlan()
+    plain().copy(clean)
+    with contextlib.suppress(Killed):
+        scene.copy(FaultPlan(at=clean.calls.index("target.store"), kind="kill_after"))
+    stored = len(scene.target["INBOX"].messages)
+    scene.clock = LateServer(scene, stored + 1, stored + 5)
+    run_to_the_end(scene)
+    assert_arrived(scene)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 from migrator.errors import MigratorError
@@ -63,29 +63,32 @@ class Scanner:
             pass
 
     def _folder(self, job: Job, tag: bytes, opened: Opened) -> Iterator[MessageMeta | Trouble]:
-        held: list[MessageMeta] | None = []
-        last = 0
-        for row in self._rows(job.path, tag, job.after_uid):
-            if held is not None:
-                held.append(row)
-                if len(held) <= HELD_ROWS:
-                    continue
-                rows, held = _ascending(held), None
-                last = rows[-1].uid
-                yield from rows
-            elif row.uid > last:
-                last = row.uid
-                yield row
-            elif row.uid < last:
-                self._skip(tag)
-                yield Trouble(job.path, self._wire.nonsense(b"UID %d after %d" % (row.uid, last), "out of order"))
-                return
-        if held:
-            yield from _ascending(held)
+        yield from self._ordered(job, tag)
         reply = self._reply
         # An empty folder has no message that * could mean: some servers refuse the range.
         if reply is not None and not reply.is_ok and opened.messages:
             yield trouble(job.path, self._session.refusal(reply, "FETCH"))
+
+    def _ordered(self, job: Job, tag: bytes) -> Iterator[MessageMeta | Trouble]:
+        rows = self._rows(job.path, tag, job.after_uid)
+        held: list[MessageMeta] = []
+        failure = None
+        try:
+            held.extend(islice(rows, HELD_ROWS))
+        except MigratorError as error:
+            failure = error
+        yield from (held := _ascending(held))
+        if failure is not None:
+            raise failure  # after what came before the line broke
+        last = held[-1].uid if held else 0
+        for row in rows:
+            if row.uid < last:
+                self._skip(tag)
+                yield Trouble(job.path, self._wire.nonsense(b"UID %d after %d" % (row.uid, last), "out of order"))
+                return
+            if row.uid > last:
+                last = row.uid
+                yield row
 
     def _rows(self, path: FolderPath, tag: bytes, after_uid: int) -> Iterator[MessageMeta]:
         wire, flags, read_date = self._wire, self._flags, self._dates.read

@@ -105,6 +105,9 @@ def part_writable(session: ImapSession, requests: Sequence[Request]) -> tuple[li
 
 def trouble(path: FolderPath, error: MigratorError) -> Trouble:
     """Wrap what spoils one folder; raise what spoils more."""
+    if error.code == "server.fault":
+        # A tagged answer, and the line goes on: Dovecot says [SERVERBUG] of one folder with broken indexes.
+        error.radius = Radius.FOLDER
     if error.radius not in (Radius.FOLDER, Radius.MESSAGE):
         raise error
     return Trouble(path, error)

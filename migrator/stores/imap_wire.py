@@ -12,6 +12,7 @@ import re
 import select
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any, Final
 
 from migrator.errors import MigratorError, Side
@@ -53,7 +54,7 @@ class Wire(imaplib.IMAP4):
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         """Connect, and begin TLS when it is wanted from the start."""
         self.host, self.port = host, port
-        self.sock = _dial(host, port, self.limits.connect_seconds, self.side)
+        self.sock = dial(resolve(host, port, self.side), self.limits.connect_seconds, self.side)
         if self.context is not None:
             self._begin_tls(self.context)
 
@@ -141,12 +142,14 @@ class Wire(imaplib.IMAP4):
     def _complete_line(self) -> None:
         parts = [self.buffer[self.position :]]
         length = len(parts[0])
-        while b"\n" not in parts[-1]:
-            if length > LONGEST_LINE:
-                raise self.nonsense(parts[0], "a line without an end")
-            parts.append(self.receive())
-            length += len(parts[-1])
-        self.buffer, self.position = b"".join(parts), 0
+        try:
+            while b"\n" not in parts[-1]:
+                if length > LONGEST_LINE:
+                    raise self.nonsense(parts[0], "a line without an end")
+                parts.append(self.receive())
+                length += len(parts[-1])
+        finally:
+            self.buffer, self.position = b"".join(parts), 0
 
     def first_line(self) -> bytes:
         """Read the first line of a response, and note a BYE."""
@@ -284,12 +287,18 @@ def shown(octets: bytes) -> str:
     return "".join(mark if mark.isprintable() else "?" for mark in text(octets[:SHOWN_OCTETS]).strip())
 
 
-def _dial(host: str, port: int, seconds: float, side: Side) -> socket.socket:
-    """Connect to the first address that answers. An address that does not must not use up the time of the others."""
+def resolve(host: str, port: int, side: Side) -> list[Address]:
+    """Return the addresses of ``host``, IPv6 and IPv4. Raises ``MigratorError``."""
     try:
-        addresses = _resolve(host, port)
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except OSError as error:
         raise classify_exception(error, side=side, phase="connect") from error
+    except UnicodeError as error:  # a label that IDNA cannot write
+        raise MigratorError("server.no_address", side=side, reply=str(error)) from error
+
+
+def dial(addresses: Sequence[Address], seconds: float, side: Side) -> socket.socket:
+    """Connect to the first address that answers. One that does not must not use up the time of the others."""
     share = min(SHORT_SECONDS, seconds / len(addresses))
     for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
         line = socket.socket(family, kind, protocol)
@@ -305,10 +314,3 @@ def _dial(host: str, port: int, seconds: float, side: Side) -> socket.socket:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return line
     raise classify_exception(failure, side=side, phase="connect") from failure
-
-
-def _resolve(host: str, port: int) -> list[Address]:
-    try:
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except UnicodeError as error:  # a label that IDNA cannot write
-        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error

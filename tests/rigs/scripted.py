@@ -8,6 +8,7 @@ Several answers in a list are given one after the other, the last one again and 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -51,7 +52,7 @@ class Conversation:
     def say(self, words: str | bytes, command: Command | None = None) -> None:
         """Send lines; ``$`` at the beginning of one becomes the tag of ``command``."""
         octets = words.encode("utf-8") if isinstance(words, str) else words
-        lines = octets.split(b"\n")
+        lines = octets.replace(b"\r\n", b"\n").split(b"\n")
         if command is not None:
             lines = [command.tag + line[1:] if line.startswith(b"$") else line for line in lines]
         self.send(b"".join(line + b"\r\n" for line in lines))
@@ -197,7 +198,8 @@ class Peer:
         self._listener.close()
         self._acceptor.join(PATIENCE_SECONDS)
         for line in self._lines:
-            line.close()
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(PATIENCE_SECONDS)
         if self._failures and stopped[0] is None:

@@ -62,25 +62,25 @@ class BodyReader:
 
     def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
         """Yield bodies as ``Store.read`` promises."""
-        failed: FolderPath | None = None  # what is left of a folder after its trouble is read over
+        failed: object = None  # what is left of a request after its trouble is read over
         writable, troubles = part_writable(self._session, requests)
         yield from troubles
         for job, tag, opened in Walk(self._session, self._jobs(writable), READS_AHEAD):
             error = opened if isinstance(opened, MigratorError) else None
-            yield from self._part(job.path, tag, Wanted(() if error or failed is job.path else job.uids))
+            yield from self._part(job.path, tag, Wanted(() if error or failed is job.request else job.uids))
             if error is None and self._reply is not None and not self._reply.is_ok:
                 error = self._session.refusal(self._reply, "FETCH")
-            if error is not None and failed is not job.path and error.radius is not Radius.MESSAGE:
-                failed = job.path
+            if error is not None and failed is not job.request and error.radius is not Radius.MESSAGE:
+                failed = job.request
                 yield trouble(job.path, error)
 
-    def _jobs(self, requests: Sequence[ReadRequest]) -> Iterator[Job]:
+    def _jobs(self, requests: Sequence[ReadRequest]) -> Iterator[Job[ReadRequest]]:
         for request in requests:
             examine = self._session.examine(request.path, must_last=False)
             for uids, start, end in imap_syntax.uid_sets(request.uids, request.known_uids):
                 fetch = b"UID FETCH %s (UID BODY.PEEK[])\r\n" % uids
                 part = request.uids if end - start == len(request.uids) else request.uids[start:end]
-                yield Job(request.path, request.uidvalidity, examine, fetch, uids=part)
+                yield Job(request, examine, fetch, part)
 
     def _part(self, path: FolderPath, tag: bytes, wanted: Wanted) -> Iterator[Message]:
         wire, whole_bytes, match, take = self._wire, self._whole_bytes, _HEAD.match, wanted.take

@@ -51,26 +51,26 @@ class Scanner:
                 continue
             yield from self._folder(job, tag, opened)
 
-    def _job(self, request: ScanRequest) -> Job:
+    def _job(self, request: ScanRequest) -> Job[ScanRequest]:
         examine = self._session.examine(request.path, must_last=True)
         changed = b" (CHANGEDSINCE %d)" % request.changed_since if request.changed_since else b""
         first = request.after_uid + 1
         fetch = b"UID FETCH %d:* (UID FLAGS INTERNALDATE RFC822.SIZE)%s\r\n" % (first, changed)
-        return Job(request.path, request.uidvalidity, examine, fetch, request.after_uid)
+        return Job(request, examine, fetch)
 
     def _skip(self, tag: bytes) -> None:
         for _ in self._rows(_NOWHERE, tag, LARGEST_UID):
             pass
 
-    def _folder(self, job: Job, tag: bytes, opened: Opened) -> Iterator[MessageMeta | Trouble]:
+    def _folder(self, job: Job[ScanRequest], tag: bytes, opened: Opened) -> Iterator[MessageMeta | Trouble]:
         yield from self._ordered(job, tag)
         reply = self._reply
         # An empty folder has no message that * could mean: some servers refuse the range.
         if reply is not None and not reply.is_ok and opened.messages:
             yield trouble(job.path, self._session.refusal(reply, "FETCH"))
 
-    def _ordered(self, job: Job, tag: bytes) -> Iterator[MessageMeta | Trouble]:
-        rows = self._rows(job.path, tag, job.after_uid)
+    def _ordered(self, job: Job[ScanRequest], tag: bytes) -> Iterator[MessageMeta | Trouble]:
+        rows = self._rows(job.path, tag, job.request.after_uid)
         held: list[MessageMeta] = []
         failure = None
         try:

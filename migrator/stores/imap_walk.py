@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from migrator.errors import MigratorError, Radius
 from migrator.mail import FolderPath
@@ -18,40 +19,44 @@ from migrator.stores.imap_parse import Opened
 from migrator.stores.imap_session import AHEAD_OCTETS, ImapSession, Reply
 from migrator.stores.imap_syntax import Command
 
-Request = TypeVar("Request", ScanRequest, ReadRequest)
+Request = TypeVar("Request", bound=ScanRequest | ReadRequest)
 
 
-class Job(NamedTuple):
-    """One folder's EXAMINE and FETCH. Answers count when their UID is above ``after_uid``, or one of ``uids``."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Job(Generic[Request]):
+    """One EXAMINE and FETCH for ``request``. ``uids``: the part of the request's that this FETCH names."""
 
-    path: FolderPath
-    uidvalidity: int | None
+    request: Request
     examine: Command
     fetch: bytes
-    after_uid: int = 0
     uids: Sequence[int] = ()
 
+    @property
+    def path(self) -> FolderPath:
+        return self.request.path
 
-class _Sent(NamedTuple):
-    job: Job
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent(Generic[Request]):
+    job: Job[Request]
     examine: bytes  # tags
     fetch: bytes
     opened: Opened | MigratorError | None  # set when EXAMINE could not be sent ahead
     octets: int
 
 
-class Walk:
+class Walk(Generic[Request]):
     """Sends jobs ahead and takes their answers in order."""
 
-    def __init__(self, session: ImapSession, jobs: Iterator[Job], ahead: int) -> None:
+    def __init__(self, session: ImapSession, jobs: Iterator[Job[Request]], ahead: int) -> None:
         self._session = session
         self._jobs = jobs
         self._ahead = ahead
-        self._sent: deque[_Sent] = deque()
+        self._sent: deque[_Sent[Request]] = deque()
         self._octets = 0
         self._upcoming = next(jobs, None)
 
-    def __iter__(self) -> Iterator[tuple[Job, bytes, Opened | MigratorError]]:
+    def __iter__(self) -> Iterator[tuple[Job[Request], bytes, Opened | MigratorError]]:
         """Yield each job with the tag of its FETCH, whose answer must be read to its end before the next is taken."""
         while self._send(is_idle=True):
             sent = self._sent.popleft()
@@ -84,14 +89,15 @@ class Walk:
             self._session.wire.put(b"".join(lines))
         return bool(self._sent)
 
-    def _check(self, job: Job, reply: Reply) -> Opened | MigratorError:
+    def _check(self, job: Job[Request], reply: Reply) -> Opened | MigratorError:
         if not reply.is_ok:
             # Some servers keep the folder before open now, so that FETCH would hand out that one's messages.
             self._session.selected = None
             return self._session.refusal(reply, "EXAMINE")
         self._session.selected = job.path.raw
         opened = imap_parse.opened(reply.untagged, reply.words)
-        if job.uidvalidity is not None and opened.uidvalidity not in (None, job.uidvalidity):
+        expected = job.request.uidvalidity
+        if expected is not None and opened.uidvalidity not in (None, expected):
             return MigratorError("folder.changed", side=self._session.side, reply=reply.words)
         return opened
 

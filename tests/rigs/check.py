@@ -48,8 +48,12 @@ class Contents(NamedTuple):
     folders: dict[bytes, Read]
 
 
-def read(account: Account, *, without_headers: Collection[str] = ()) -> Contents:
-    """Read everything in ``account``; it stays as it was. Lines of ``without_headers`` are left out of the digest."""
+def read(account: Account, *, without_headers: Collection[str] = (), munged: bool = False) -> Contents:
+    """Read everything in ``account``; it stays as it was.
+
+    Lines of ``without_headers`` are left out of the digest; ``munged`` takes every 8-bit octet of a header for an X, as
+    Cyrus stores it.
+    """
     with Dialogue(account) as talk:
         prefix, separator = talk.namespace()
         subscribed = {row.name for row in talk.listed(b"LSUB")}
@@ -58,7 +62,7 @@ def read(account: Account, *, without_headers: Collection[str] = ()) -> Contents
             if row.attributes.isdisjoint({"\\noselect", "\\nonexistent"}):
                 folder = Read([], talk.select(row.name), row.name in subscribed)
                 fetched = talk.command(b"UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])")
-                folder.messages = sorted(_messages(fetched, without_headers), key=lambda seen: seen.uid)
+                folder.messages = sorted(_messages(fetched, without_headers, munged), key=lambda seen: seen.uid)
                 folders[row.name] = folder
         return Contents(prefix, separator, folders)
 
@@ -176,12 +180,15 @@ def _same(here: Seen, there: Seen, permanent: frozenset[str], terms: Terms) -> I
         yield f"{here.title!r} (UID {here.uid}) is dated {here.date:.0f} on the source, {there.date:.0f} on the target."
 
 
-def _messages(replies: Sequence[Reply], without_headers: Collection[str]) -> Iterator[Seen]:
+def _messages(replies: Sequence[Reply], without_headers: Collection[str], munged: bool) -> Iterator[Seen]:
     for reply in replies:
         values = {found.lastindex: found.group(found.lastindex or 0) for found in _ITEM.finditer(reply.text)}
         if 1 in values and reply.literals:
             flags = frozenset(values[2].decode("utf-8", "replace").lower().split()) - {"\\recent"}
             body = _stripped(reply.literals[0], without_headers)
+            if munged:
+                head, gap, rest = body.partition(b"\r\n\r\n")
+                body = re.sub(rb"[\x80-\xff]", b"X", head) + gap + rest
             digest = hashlib.sha256(canonical(body)).hexdigest()
             yield Seen(int(values[1]), digest, flags, _instant(values[3].decode()), _title(body))
 

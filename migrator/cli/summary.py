@@ -10,6 +10,7 @@ from migrator.cli.accounts import AccountResult, Exit, Sums
 from migrator.cli.terminal import counted, duration, printable, size, table
 from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, title, verdict
 from migrator.errors import CATALOGUE, MigratorError, Patience
+from migrator.mail import Outcome
 from migrator.transfer.verify import Difference, VerifyReport
 
 ROWS_SHOWN: Final = 20
@@ -140,7 +141,12 @@ def _next_step(error: MigratorError) -> str:
 def _last_word(result: AccountResult, *, is_dry_run: bool) -> str:
     match result.exit_code:
         case Exit.ALL_THERE:
-            return "This was a rehearsal." if is_dry_run else "Done: all there."
+            if is_dry_run:
+                return "This was a rehearsal."
+            marked = result.sums.outcomes.get(Outcome.MARKED_DELETED)
+            return "Done: all there" + (
+                " but what is marked as deleted; --copy-deleted takes it too." if marked else "."
+            )
         case Exit.LEFT_BEHIND:
             return "Done, but messages were left behind, each with its reason."
         case Exit.STOPPED:

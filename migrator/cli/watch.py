@@ -81,8 +81,10 @@ class AccountWatch:
             self._terminal.say(printable(sentence))
 
     def _plan(self, planned: Amount) -> None:
-        # after a lost line the rest is planned anew: what is done stays done
         done = self._meter.done
+        if not done.messages:
+            self._meter = Meter(self._clock)  # the rate is that of the copying, without connecting and listing
+        # after a lost line the rest is planned anew: what is done stays done
         self._meter.total = Amount(done.messages + planned.messages, done.size_bytes + planned.size_bytes)
 
     def _progress(self, event: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -26,9 +27,7 @@ def result(exit_code: Exit = Exit.ALL_THERE, *, account: Account = ACCOUNT, **pa
 
 
 @pytest.fixture
-def watch(capsys) -> AccountWatch:
-    import sys
-
+def watch() -> AccountWatch:
     return AccountWatch(Terminal(sys.stderr), FakeClock(), verbose=False)
 
 
@@ -89,6 +88,14 @@ def test_a_folder_that_failed_is_named(watch) -> None:
     failed = result(Exit.PERSON, folder_errors=[("Shared", error("folder.no_permission"))], is_balanced=False)
     assert "Folder Shared. The old server: " in lines(failed, watch)
     assert verdict(failed).startswith("not done: folder Shared: ")
+
+
+def test_what_is_marked_as_deleted_is_not_told_as_there(watch) -> None:
+    marked = replace(SUMS, outcomes={Outcome.COPIED: 9, Outcome.MARKED_DELETED: 1})
+    assert (
+        lines(result(sums=marked), watch).splitlines()[-1].startswith("Done: all there but what is marked as deleted;")
+    )
+    assert lines(result(), watch).splitlines()[-1] == "Done: all there."
 
 
 def test_sums_that_do_not_balance_say_that_it_is_not_done(watch) -> None:

@@ -171,6 +171,9 @@ class LateServer(FakeClock):
 
     def wait(self, seconds: float) -> None:
         super().wait(seconds)
+        self.store_next()
+
+    def store_next(self) -> None:
         if self._late:
             late = self._late.pop(0)
             self._scene.target["INBOX"].add(late.body, late.flags, late.internal_date, late.zone_minutes)
@@ -184,6 +187,8 @@ def test_what_a_server_stores_after_our_death_is_waited_for() -> None:
     with contextlib.suppress(Killed):
         scene.copy(FaultPlan(at=clean.calls.index("target.store"), kind="kill_after"))
     stored = len(scene.target["INBOX"].messages)
-    scene.clock = LateServer(scene, stored + 1, stored + 5)
+    scene.clock = server = LateServer(scene, stored + 1, stored + 5)
     run_to_the_end(scene)
+    for _ in range(4):
+        server.store_next()
     assert_arrived(scene)

@@ -135,10 +135,12 @@ def _with_password(door: Door, options: argparse.Namespace, terminal: Terminal) 
 
 
 def _with_administrator(door: Door, options: argparse.Namespace, terminal: Terminal) -> Door:
-    admin = _of(options, door.side, "admin")
+    admin = str(_of(options, door.side, "admin") or "")
     if not admin:
         return door
-    return _administered(door, str(admin), _password(door, str(admin), options, terminal))
+    if not admin.isprintable():  # what is not UTF-8 on the command line is not printable either
+        raise BadInput(f"The name after --{door.side}-admin holds characters that no name has.")
+    return _administered(door, admin, _password(door, admin, options, terminal))
 
 
 def _administered(door: Door, name: str, password: Secret) -> Door:

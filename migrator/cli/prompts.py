@@ -30,6 +30,8 @@ def ask_password(question: str) -> Secret:
                 "There is no terminal to ask for a password. Put it into a file that only you can read, and name the "
                 "file: --source-password-file FILE, --target-password-file FILE."
             ) from None
+        except UnicodeDecodeError:
+            raise NoPassword("What was typed is not text in the character set of this terminal.") from None
     if not password:
         raise NoPassword("The password is empty.")
     return Secret(password)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from migrator.errors import CATALOGUE
+from migrator.transfer.file_ledger import LedgerFile
 from tests.migrator.cli.peers import BODY, bodies, mailbox
 from tests.rigs.base import free_port
 from tests.rigs.scripted import Peer, hang, raw, then
@@ -305,6 +307,21 @@ def test_an_administrator_opens_the_mailboxes_of_a_list_without_passwords(mailfe
     assert source.said("LOGIN") == []
     assert source.verbs().count("AUTHENTICATE") == 1
     assert mailferry(*words, "--source-password-file", file).exit_code == 2
+
+
+def test_a_name_that_is_no_text_is_refused_with_a_sentence(mailferry, servers, listed) -> None:
+    for name in ("a\udcff", "a\n", "a\0"):
+        ended = mailferry("move-accounts", listed(SAMPLE), *servers, "--target-admin", name)
+        assert (ended.exit_code, "--target-admin" in ended.err) == (2, True)
+
+
+def test_two_commands_on_one_account_do_not_meet(mailferry, passwords, urls, source, tmp_path) -> None:
+    ledger = tmp_path / "ledger"
+    with LedgerFile(ledger) as file, file.account(urls[0], urls[1]):
+        ended = mailferry("copy", *urls, *passwords, "--ledger", ledger)
+    assert ended.exit_code in (3, 4)
+    assert CATALOGUE["ledger.busy"].sentence in ended.out
+    assert source.connections == 0
 
 
 # -- Ctrl-C

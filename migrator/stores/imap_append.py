@@ -206,9 +206,12 @@ class Appender:
             self._wire.put(octets)
 
     def _close(self) -> None:
-        if self._open is not None:
-            self._put(b"\r\n")
-            self._open = None
+        if self._open is None:
+            return
+        self._put(b"\r\n")
+        if len(self._open.messages) > 1:
+            self._flush()  # a slow source must not keep a whole bundle from its answer
+        self._open = None
 
     def _finish(self) -> Iterator[Receipt]:
         self._close()

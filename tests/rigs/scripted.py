@@ -24,7 +24,7 @@ from migrator.stores.imap_session import Endpoint, Security
 
 HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 20.0
-QUICK: Final = Limits(connect_seconds=2.0, io_seconds=2.0)
+QUICK: Final = Limits(connect_seconds=10.0, io_seconds=10.0)
 _LITERAL: Final = re.compile(rb"\{(\d+)(\+?)\}\r\n$")
 _VERBS: Final = re.compile(rb"UID [A-Z]+|[A-Z]+", re.IGNORECASE)
 
@@ -96,6 +96,11 @@ class Conversation:
         self.line.shutdown(socket.SHUT_WR)
         raise Gone
 
+    def cut_softly(self) -> None:
+        """End the line so that what was sent still arrives, and what comes now is answered with a reset."""
+        self.line.close()
+        raise Gone
+
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Begin TLS."""
         self.line = context.wrap_socket(self.line, server_side=True)
@@ -109,7 +114,7 @@ class Conversation:
 
 
 def _parted(text: bytes) -> tuple[str, bytes]:
-    words = text.rstrip(b"\r\n").partition(b" ")[2]
+    words = text.removesuffix(b"\r\n").partition(b" ")[2]
     verb = _VERBS.match(words)
     return (verb[0].decode().upper() if verb else ""), words
 

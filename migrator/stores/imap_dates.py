@@ -14,6 +14,8 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _MONTH_NUMBERS: Final = {name.casefold().encode(): number for number, name in enumerate(_MONTHS, 1)}
 _DAY: Final = re.compile(rb" *(\d{1,2})-([A-Za-z]{3})-(\d{4})")
 _TIME: Final = re.compile(rb" +(\d{1,2}):(\d{2}):(\d{2})(?: +(?:([-+])(\d{2})(\d{2})|[A-Za-z]+))?\s*")
+_MINUTES: Final = {b"%02d:%02d" % divmod(minute, 60): minute * 60 for minute in range(1440)}
+_SECONDS: Final = {b":%02d" % second: second for second in range(60)}
 _LONGEST_ZONE_MINUTES: Final = 24 * 60
 _KEPT_DAYS: Final = 50_000
 Instant = tuple[int | None, int]
@@ -26,26 +28,25 @@ class DateReader:
     """Reads INTERNALDATE. Lenient: one-digit days, missing zones; what is no date at all becomes ``NO_INSTANT``."""
 
     def __init__(self) -> None:
-        self._days: dict[bytes, Instant] = {}
+        self._days: dict[bytes, tuple[int, int]] = {}  # midnight and zone by all but the time
 
     def read(self, written: bytes) -> Instant:
         """Return the instant of ``17-Jul-1996 02:44:25 -0700``."""
         if len(written) == 26:
-            known = self._days.get(written[:12] + written[20:])
-            if known is not None and known[0] is not None:
-                hours, minutes, seconds = written[12:14], written[15:17], written[18:20]
-                if hours.isdigit() and minutes.isdigit() and seconds.isdigit() and hours < b"24" and minutes < b"60":
-                    return known[0] + int(hours) * 3600 + int(minutes) * 60 + int(seconds), known[1]
+            midnight = self._days.get(written[:12] + written[20:])
+            minute = _MINUTES.get(written[12:17])
+            second = _SECONDS.get(written[17:20])
+            if midnight is not None and minute is not None and second is not None:
+                return midnight[0] + minute + second, midnight[1]
         return self._read_slowly(written)
 
     def _read_slowly(self, written: bytes) -> Instant:
-        instant = _instant(written)
-        midnight = _instant(written[:12] + b"00:00:00" + written[20:]) if len(written) == 26 else NO_INSTANT
-        if instant[0] is not None and midnight[0] is not None:
+        midnight, zone = _instant(written[:12] + b"00:00:00" + written[20:]) if len(written) == 26 else NO_INSTANT
+        if midnight is not None:
             if len(self._days) >= _KEPT_DAYS:
                 self._days.clear()
-            self._days[written[:12] + written[20:]] = midnight
-        return instant
+            self._days[written[:12] + written[20:]] = midnight, zone
+        return _instant(written)
 
 
 def _instant(written: bytes) -> Instant:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 from migrator.errors import MigratorError
@@ -22,6 +22,7 @@ from migrator.stores.imap_walk import Job, Walk, part_writable, trouble
 
 SCANS_AHEAD: Final = 64
 HELD_ROWS: Final = 20_000  # a folder up to this size is sorted when its server does not; bigger ones must come in order
+KEPT_SPELLINGS: Final = 10_000
 LARGEST_UID: Final = 2**63 - 1
 _NOWHERE: Final = FolderPath(b"")
 _ROW: Final = re.compile(
@@ -46,6 +47,7 @@ class Scanner:
         yield from troubles
         for job, tag, opened in Walk(self._session, map(self._job, writable), SCANS_AHEAD):
             if isinstance(opened, MigratorError):
+                self._reply = None
                 self._skip(tag)
                 yield trouble(job.path, opened)
                 continue
@@ -59,7 +61,7 @@ class Scanner:
         return Job(request, examine, fetch)
 
     def _skip(self, tag: bytes) -> None:
-        for _ in self._rows(_NOWHERE, tag, LARGEST_UID):
+        for _ in self._blocks(_NOWHERE, tag, LARGEST_UID):
             pass
 
     def _folder(self, job: Job[ScanRequest], tag: bytes, opened: Opened) -> Iterator[MessageMeta | Trouble]:
@@ -70,18 +72,20 @@ class Scanner:
             yield trouble(job.path, self._session.refusal(reply, "FETCH"))
 
     def _ordered(self, job: Job[ScanRequest], tag: bytes) -> Iterator[MessageMeta | Trouble]:
-        rows = self._rows(job.path, tag, job.request.after_uid)
+        self._reply = None
+        blocks = self._blocks(job.path, tag, job.request.after_uid)
         held: list[MessageMeta] = []
         failure = None
         try:
-            held.extend(islice(rows, HELD_ROWS))
+            while len(held) < HELD_ROWS and (block := next(blocks, None)):
+                held += block
         except MigratorError as error:
             failure = error
         yield from (held := _ascending(held))
         if failure is not None:
             raise failure  # after what came before the line broke
         last = held[-1].uid if held else 0
-        for row in rows:
+        for row in chain.from_iterable(blocks):
             if row.uid < last:
                 self._skip(tag)
                 yield Trouble(job.path, self._wire.nonsense(b"UID %d after %d" % (row.uid, last), "out of order"))
@@ -90,47 +94,51 @@ class Scanner:
                 last = row.uid
                 yield row
 
-    def _rows(self, path: FolderPath, tag: bytes, after_uid: int) -> Iterator[MessageMeta]:
-        wire, flags, read_date = self._wire, self._flags, self._dates.read
-        while True:
+    def _blocks(self, path: FolderPath, tag: bytes, after_uid: int) -> Iterator[list[MessageMeta]]:
+        """Yield the rows of as much as has arrived, up to the answer to ``tag``, which goes to ``_reply``."""
+        wire, known_flags, read_date = self._wire, self._flags, self._dates.read
+        while self._reply is None:
             end = wire.buffer.rfind(b"\n") + 1
             if end <= wire.position:
                 wire.pull()
                 continue
+            rows: list[MessageMeta] = []
             for found in _ROW.finditer(wire.buffer, wire.position, end):
                 uid_digits, words, date, size, other = found.groups()
                 if other is not None:
                     wire.position = found.start()
+                    rows += self._other(path, tag, after_uid)
                     break
                 if uid_digits is None or words is None or date is None or size is None:
                     continue  # a change of flags that nobody asked for
                 uid = int(uid_digits)
                 if uid <= after_uid:
                     continue  # n:* always holds the last message, also below n
-                known = flags.get(words)
-                if known is None:
-                    known = flags[words] = imap_parse.flags(words)
+                flags = known_flags.get(words)
+                if flags is None:
+                    flags = self._understand(words)
                 instant, zone = read_date(date)
-                yield MessageMeta(path, uid, int(size), instant, zone, known)
+                rows.append(MessageMeta(path, uid, int(size), instant, zone, flags))
             else:
                 wire.position = end
-                continue
-            row = self._other(path, tag)
-            if row is not None and row.uid > after_uid:
-                yield row
-            if self._reply is not None:
-                return
+            if rows:
+                yield rows
 
-    def _other(self, path: FolderPath, tag: bytes) -> MessageMeta | None:
-        """Take one response of another shape. Sets ``_reply`` when it is the end."""
-        self._reply = None
+    def _understand(self, words: bytes) -> Flags:
+        if len(self._flags) >= KEPT_SPELLINGS:
+            self._flags.clear()
+        return self._flags.setdefault(words, imap_parse.flags(words))
+
+    def _other(self, path: FolderPath, tag: bytes, after_uid: int) -> list[MessageMeta]:
+        """Take one response of another shape."""
         response = self._wire.gather()
         if response.startswith(b"* "):
             items = fetched(response)
-            return self._slow_row(path, items) if items else None
+            row = self._slow_row(path, items) if items else None
+            return [row] if row is not None and row.uid > after_uid else []
         if response and not response.startswith(b"+"):
             self._reply = Reply(*self._session.tagged(response, tag), [])
-        return None
+        return []
 
     def _slow_row(self, path: FolderPath, items: dict[bytes, Value]) -> MessageMeta | None:
         uid, size, words = number(items.get(b"UID")), number(items.get(b"RFC822.SIZE")), items.get(b"FLAGS")

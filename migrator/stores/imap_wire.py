@@ -124,7 +124,9 @@ class Wire(imaplib.IMAP4):
         return octets
 
     def pull(self) -> None:
-        """Receive more into the buffer, and forget what has been read."""
+        """Receive more into the buffer, and forget what has been read. For a line that is not complete yet."""
+        if len(self.buffer) - self.position > LONGEST_LINE:
+            raise self.nonsense(self.buffer[self.position :], "a line without an end")
         octets = self.receive()
         self.buffer = self.buffer[self.position :] + octets if self.position < len(self.buffer) else octets
         self.position = 0

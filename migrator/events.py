@@ -52,6 +52,16 @@ class FolderRenamed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FolderLeftOut(Event):
+    """A folder that is not copied: by a rule, or because it only shows messages of others."""
+
+    name: ClassVar[str] = "folder.left_out"
+    folder: str
+    reason: str
+    messages: int | None  # None: the server did not tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderFailed(Event):
     """One folder could not be finished; the others go on."""
 

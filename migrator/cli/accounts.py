@@ -17,6 +17,7 @@ from migrator.mail import FolderPath, Outcome
 from migrator.stores.base import SourceStore, TargetStore
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.ledger import Ledger
+from migrator.transfer.listing import LeftOutFolder
 from migrator.transfer.plan import CopyPolicy
 from migrator.transfer.verify import VerifyLevel, VerifyReport, verify
 
@@ -147,6 +148,7 @@ class AccountResult:
     seconds: float = 0.0
     error: MigratorError | None = None  # what kept the account from its end
     folder_errors: Sequence[tuple[str, MigratorError]] = ()
+    left_out: Sequence[LeftOutFolder] = ()
     left_behind: Sequence[LeftMessage] = ()  # as ``Choices.named`` says
     report: VerifyReport | None = None
     is_started: bool = True
@@ -178,6 +180,7 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
         is_balanced=passed.is_balanced,
         seconds=passed.seconds,
         error=failure or passed.error,
+        left_out=passed.left_out,
         folder_errors=[(folder.source.display, folder.error) for folder in passed.folders if folder.error],
         left_behind=rows,
         report=report,

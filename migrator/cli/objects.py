@@ -17,6 +17,10 @@ def copy_object(result: AccountResult, watch: AccountWatch) -> dict[str, Any]:
     """Return the copy of one account for programs."""
     return {
         **account_object(result),
+        "left_out_folders": [
+            {"folder": folder.source.display, "reason": folder.reason, "messages": folder.messages}
+            for folder in result.left_out
+        ],
         "renamed_folders": [
             {"folder": folder, "target": name, "reason": reason} for folder, (name, reason) in watch.renamed.items()
         ],

@@ -13,6 +13,7 @@ from migrator.events import (
     Event,
     FlagsLost,
     FolderFailed,
+    FolderLeftOut,
     FolderRenamed,
     MessageAltered,
     MessageLeftBehind,
@@ -47,6 +48,15 @@ RENAMINGS: Final = {
 }
 
 
+LEFT_OUT: Final = {
+    "unspeakable_name": "its name holds characters that no mail program can name",
+    "virtual": "it only shows messages of other folders",
+    "skipped": "a rule says so",
+    "not_subscribed": "only subscribed folders are copied",
+    "listed_twice": "the old server lists it under another name, too",
+}
+
+
 class AccountWatch:
     """The listener of one account: keeps what the summary tells, and shows the rest as it comes."""
 
@@ -72,7 +82,7 @@ class AccountWatch:
                 self.renamed[event.folder] = (event.target, RENAMINGS.get(event.reason, event.reason))
             case FlagsLost():
                 self.lost_flags[event.folder, event.flag] = event.messages
-        if self._verbose or isinstance(event, PassPlanned | VerifyBegun | FolderFailed | Reconnecting):
+        if self._verbose or isinstance(event, FolderLeftOut | PassPlanned | VerifyBegun | FolderFailed | Reconnecting):
             self._say(event)
 
     def _say(self, event: Event) -> None:
@@ -201,11 +211,8 @@ def sentence_of(event: Event) -> str | None:
             )
         case VerifyBegun():
             return f"Comparing {counted(event.messages, 'message')}."
-        case FolderRenamed():
-            reason = RENAMINGS.get(event.reason, event.reason)
-            return f"Folder {event.folder} is called {event.target} on the new server: {reason}."
-        case FolderFailed():
-            return f"Folder {event.folder} is not finished. {_with_reply(event.error)}"
+        case FolderRenamed() | FolderLeftOut() | FolderFailed():
+            return _sentence_of_folder(event)
         case MessageLeftBehind():
             reason = f" {_with_reply(event.error)}" if event.error else ""
             return f"Folder {event.folder}, UID {event.uid}: {OUTCOMES[event.outcome]}.{reason}"
@@ -218,6 +225,18 @@ def sentence_of(event: Event) -> str | None:
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def _sentence_of_folder(event: FolderRenamed | FolderLeftOut | FolderFailed) -> str:
+    match event:
+        case FolderRenamed():
+            reason = RENAMINGS.get(event.reason, event.reason)
+            return f"Folder {event.folder} is called {event.target} on the new server: {reason}."
+        case FolderLeftOut():
+            held = "" if event.messages is None else f" ({counted(event.messages, 'message')})"
+            return f"Folder {event.folder}{held} is left out: {LEFT_OUT.get(event.reason, event.reason)}."
+        case FolderFailed():
+            return f"Folder {event.folder} is not finished. {_with_reply(event.error)}"
 
 
 def _with_reply(error: MigratorError) -> str:

@@ -11,19 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from migrator.errors import MigratorError, Patience
+from migrator.errors import MigratorError, Patience, Side
 from migrator.events import EventSink, FlagsLost, FolderFailed, Reconnecting, Silence
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.mail import Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import SourceStore, TargetStore, Trouble
 from migrator.transfer.folder_pass import FolderPass, FolderResult
 from migrator.transfer.ledger import Ledger
-from migrator.transfer.listing import plan_pass
+from migrator.transfer.listing import LeftOutFolder, plan_pass
 from migrator.transfer.look import look
 from migrator.transfer.plan import CopyPolicy, Depth, kept_flags
 from migrator.transfer.stream import Stream
 from migrator.transfer.terms import PassMemory, Terms
 
+UNSPEAKABLE_NAME: Final = "unspeakable_name"  # map_folders' reason for a name with CR, LF or NUL
 RECONNECT_SECONDS: Final = (0.0, 1.0, 5.0)  # before the first, second, every further attempt without progress
 
 
@@ -36,6 +37,7 @@ class PassResult:
     error: MigratorError | None = None  # what ended the pass early
     is_stopped: bool = False
     is_dry_run: bool = False
+    left_out: Sequence[LeftOutFolder] = ()  # folders that are not copied, each with its reason
 
     @property
     def totals(self) -> Mapping[Outcome, int]:
@@ -109,39 +111,21 @@ def run_pass(
     memory = PassMemory()
     begun = terms.clock.monotonic()
     in_vain = 0
-    folders: list[FolderPass] = []
+    planned: _Attempt | None = None
     while True:
         before = memory.settled()
         attempt = _Attempt(source, target, ledger, terms, memory)
         error = attempt.run()
-        folders = attempt.folders or folders
+        planned = attempt if attempt.folders or planned is None else planned
         in_vain = 0 if memory.settled() > before else in_vain + 1
-        if (
-            error is None
-            or attempt.is_stopped
-            or error.patience is not Patience.NOW
-            or in_vain > terms.limits.reconnects
-        ):
-            return _conclude(folders, error, attempt.is_stopped, terms, begun)
+        is_final = error is None or error.patience is not Patience.NOW or in_vain > terms.limits.reconnects
+        if is_final or attempt.is_stopped:
+            return planned.conclude(error, attempt.is_stopped, terms.clock.monotonic() - begun)
+        assert error is not None
         terms.sink.emit(Reconnecting(error=error, attempt=in_vain))
         source.drop()
         target.drop()
         terms.clock.wait(RECONNECT_SECONDS[min(in_vain, len(RECONNECT_SECONDS) - 1)])
-
-
-def _conclude(
-    folders: Sequence[FolderPass], error: MigratorError | None, is_stopped: bool, terms: Terms, begun: float
-) -> PassResult:
-    for folder in folders:
-        if folder.error is not None:
-            terms.sink.emit(FolderFailed(folder=folder.source.path.display, error=folder.error))
-    return PassResult(
-        [folder.result() for folder in folders],
-        terms.clock.monotonic() - begun,
-        error,
-        is_stopped,
-        terms.policy.dry_run,
-    )
 
 
 @dataclass(eq=False)
@@ -154,12 +138,13 @@ class _Attempt:
     terms: Terms
     memory: PassMemory
     folders: list[FolderPass] = field(default_factory=list)
+    left_out: list[LeftOutFolder] = field(default_factory=list)
     is_stopped: bool = False
 
     def run(self) -> MigratorError | None:
         """Work; return what ended it early, None at the end. Folders with an error of their own do not end it."""
         try:
-            self.folders = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
+            self.folders, self.left_out = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
             if not self.terms.policy.dry_run:
                 self._carry_out()
         except MigratorError as error:
@@ -167,6 +152,16 @@ class _Attempt:
                 raise
             return error
         return self._first_restart()
+
+    def conclude(self, error: MigratorError | None, is_stopped: bool, seconds: float) -> PassResult:
+        """Return what the pass came to, and tell of the folders that failed."""
+        results = [folder.result() for folder in self.folders]
+        results += [_unspeakable(folder) for folder in self.left_out if folder.reason == UNSPEAKABLE_NAME]
+        for result in results:
+            if result.error is not None:
+                self.terms.sink.emit(FolderFailed(folder=result.source.display, error=result.error))
+        left_out = [folder for folder in self.left_out if folder.reason != UNSPEAKABLE_NAME]
+        return PassResult(results, seconds, error, is_stopped, self.terms.policy.dry_run, left_out)
 
     def _carry_out(self) -> None:
         self._open_targets()
@@ -260,6 +255,12 @@ class _Attempt:
                 self.terms.sink.emit(FlagsLost(folder=folder.source.path.display, flag=flag, messages=messages))
         if states:
             self.ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)
+
+
+def _unspeakable(folder: LeftOutFolder) -> FolderResult:
+    """A folder whose name cannot go onto the wire is not a matter of taste: its mail waits for a person."""
+    error = MigratorError("folder.bad_name", side=Side.SOURCE, reply=repr(folder.source.raw))
+    return FolderResult(folder.source, folder.source, folder.messages or 0, {}, 0, error=error)
 
 
 def _needs_opening(folder: FolderPass) -> bool:

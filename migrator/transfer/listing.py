@@ -7,10 +7,10 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from migrator.events import CountsDiffer, FolderRenamed, PassPlanned
-from migrator.mail import Folder, MessageMeta
+from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned
+from migrator.mail import Folder, FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.stores.profiles import choose
 from migrator.transfer.folder_pass import FlagChange, FolderPass
@@ -25,9 +25,22 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 
-def plan_pass(
-    source: SourceStore, target: TargetStore, ledger: Ledger, terms: Terms, memory: PassMemory
-) -> list[FolderPass]:
+class LeftOutFolder(NamedTuple):
+    """A source folder that is not copied, and why: a code."""
+
+    source: FolderPath
+    reason: str
+    messages: int | None  # None: the server did not tell
+
+
+class Plan(NamedTuple):
+    """What a pass is going to do."""
+
+    folders: list[FolderPass]
+    left_out: list[LeftOutFolder]
+
+
+def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: Terms, memory: PassMemory) -> Plan:
     """Return every folder pair with its plan: what waits, what the target holds unclaimed, which flags differ."""
     source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
     if any(state.intent_uidnext is not None for state in ledger.states()):
@@ -46,7 +59,17 @@ def plan_pass(
             flag_changes=sum(len(f.flag_changes) for f in folders),
         )
     )
-    return folders
+    return Plan(folders, _left_out(mapping, terms))
+
+
+def _left_out(mapping: FolderMap, terms: Terms) -> list[LeftOutFolder]:
+    """Return the folders that hold messages and are not copied; a mere name is nothing that anybody misses."""
+    left = [
+        LeftOutFolder(folder.path, reason, folder.messages) for folder, reason in mapping.left_out if folder.selectable
+    ]
+    for folder in left:
+        terms.sink.emit(FolderLeftOut(folder=folder.source.display, reason=folder.reason, messages=folder.messages))
+    return left
 
 
 def _at_once(first: Callable[[], First], second: Callable[[], Second], *, overlap: bool) -> tuple[First, Second]:
@@ -58,7 +81,7 @@ def _at_once(first: Callable[[], First], second: Callable[[], Second], *, overla
         return first(), later.result()
 
 
-def _wait_until_quiet(target: TargetStore, folders: Sequence[Folder], terms: Terms) -> Sequence[Folder]:
+def _wait_until_quiet(target: TargetStore, folders: list[Folder], terms: Terms) -> list[Folder]:
     """List the target until it stops changing.
 
     A server goes on storing what it had received when our last session died. Who looks too early does not see the rest

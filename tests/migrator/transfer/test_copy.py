@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from migrator.errors import MigratorError, Side
-from migrator.events import FlagsLost, MessageAltered, MessageLeftBehind, PassPlanned, Progress
-from migrator.mail import Message, Outcome
+from migrator.events import FlagsLost, FolderLeftOut, MessageAltered, MessageLeftBehind, PassPlanned, Progress
+from migrator.mail import FolderPath, Message, Outcome
 from migrator.stores.base import ReadRequest, Trouble
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.copy import run_pass
@@ -519,6 +519,31 @@ def test_a_folder_whose_count_and_list_disagree_is_copied_by_its_list() -> None:
     result = scene.copy()
     assert result.is_balanced
     assert_arrived(scene)
+
+
+@pytest.mark.req("D-26")
+def test_a_folder_that_is_left_out_is_named_with_its_messages() -> None:
+    scene = life_like()
+    scene.source.add_folder("All Mail", special_use="\\All")
+    scene.source.deliver("All Mail", body("letter 1"))
+    result = scene.copy()
+    assert result.is_balanced
+    assert [(folder.source.display, folder.reason, folder.messages) for folder in result.left_out] == [
+        ("All Mail", "virtual", 1)
+    ]
+    assert [event.folder for event in scene.sink.of(FolderLeftOut)] == ["All Mail"]
+
+
+@pytest.mark.req("D-8")
+def test_a_folder_whose_name_cannot_be_spoken_keeps_the_account_from_being_done() -> None:
+    scene = life_like()
+    scene.source.add_folder(FolderPath(b"evil\r\na1 DELETE INBOX", "/"))
+    result = scene.copy()
+    assert result.error is None
+    assert not result.is_complete
+    assert [folder.error.code for folder in result.folders if folder.error] == ["folder.bad_name"]
+    assert len(scene.target["INBOX"].messages) == 10
+    assert "evil" not in str(scene.target.contents())
 
 
 def test_one_folder_that_cannot_be_read_does_not_hold_up_the_others() -> None:

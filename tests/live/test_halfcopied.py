@@ -59,7 +59,7 @@ def titles(account: Account, folder: bytes = b"INBOX") -> list[str]:
     return [seen.title for seen in check.read(account).folders[folder].messages]
 
 
-@pytest.mark.req("D-56", "D-70")
+@pytest.mark.req("D-56")
 def test_what_mbsync_copied_half_is_finished_and_nothing_doubles(crossing: Crossing) -> None:
     first, second = halves(boxes(400))
     fill(crossing.source, first)

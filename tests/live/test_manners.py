@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.errors import MigratorError, Patience
+from migrator.events import Event, PassPlanned, Reconnecting
 from migrator.limits import Limits
 from migrator.mail import Outcome
 from migrator.secret import Secret
@@ -195,7 +196,7 @@ def test_a_target_folder_that_was_made_anew_is_filled_anew(source: dovecot.Dovec
 # What servers alter and refuse
 
 
-@pytest.mark.req("D-60", "D-61")
+@pytest.mark.req("D-60")
 def test_bare_line_ends_and_nul_reach_dovecot_in_the_form_it_stores(target: dovecot.Dovecot) -> None:
     bodies = [b"Subject: lf\n\nbare\nlines", b"Subject: nul\r\n\r\na\0b\r\n", b"Subject: cr\r\n\r\none\rtwo\r\n"]
     with pymap.Pymap(users(1)) as server:
@@ -206,7 +207,7 @@ def test_bare_line_ends_and_nul_reach_dovecot_in_the_form_it_stores(target: dove
         assert crossing.run().appended == 0
 
 
-@pytest.mark.req("D-61", "D-65", "C-39", "C-40")
+@pytest.mark.req("D-65", "C-39", "C-40")
 def test_what_cyrus_refuses_is_named_and_all_others_arrive_once(strict: cyrus.Cyrus) -> None:
     bad = [b"Subject: nul\r\n\r\na\0b\r\n", b"Subject: lf\n\nbare\nlines\n", b"no header at all\r\n"]
     good = letters(400)
@@ -250,7 +251,6 @@ def test_copies_arrive_at_courier_one_by_one_and_whole(source: dovecot.Dovecot) 
         assert crossing.differences() == []
 
 
-@pytest.mark.req("D-107")
 def test_a_date_ahead_of_the_servers_clock_is_copied_once(source: dovecot.Dovecot, target: dovecot.Dovecot) -> None:
     with pymap.Pymap(users(1)) as server:
         crossing = Crossing(server.account("u0000"), target.account("u0010"))
@@ -271,6 +271,36 @@ def test_keywords_that_the_target_does_not_keep_are_recorded_as_lost(source: dov
         assert crossing.run().flag_changes == 0
 
 
+# Lines
+
+
+@pytest.mark.req("D-89", "C-20")
+def test_a_line_that_falls_silent_is_given_up_and_the_copy_goes_on(
+    source: dovecot.Dovecot, target: dovecot.Dovecot
+) -> None:
+    put(source.account("u0016"), letters(300, 4000))
+    with Relay(target.imap) as relay:
+
+        class Freezing:
+            def __init__(self) -> None:
+                self.codes: list[str] = []
+
+            def emit(self, event: Event) -> None:
+                if isinstance(event, PassPlanned) and not self.codes:
+                    relay.freeze()
+                if isinstance(event, Reconnecting):
+                    self.codes.append(event.error.code)
+                    relay.freeze(False)
+
+        limits = Limits(bundle_messages=20, io_seconds=1)
+        crossing = Crossing(source.account("u0016"), target.account("u0016").through(relay.port), limits=limits)
+        crossing.log = Freezing()
+        result = crossing.run()
+        assert (result.error, result.is_balanced) == (None, True)
+        assert crossing.log.codes == ["line.silent"]
+        assert crossing.differences() == []
+
+
 # Users at work
 
 
@@ -283,8 +313,8 @@ def test_messages_that_vanish_while_they_are_read_are_named(source: dovecot.Dove
         def __init__(self) -> None:
             self.is_done = False
 
-        def emit(self, event: object) -> None:
-            if getattr(event, "name", "") == "pass.planned" and not self.is_done:
+        def emit(self, event: Event) -> None:
+            if isinstance(event, PassPlanned) and not self.is_done:
                 self.is_done = True
                 with Dialogue(source.account("u0012")) as talk:
                     talk.select(b"INBOX")
@@ -305,8 +335,8 @@ def test_mail_that_arrives_during_a_pass_comes_with_the_next(source: dovecot.Dov
     put(source.account("u0013"), letters(5))
 
     class Delivering:
-        def emit(self, event: object) -> None:
-            if getattr(event, "name", "") == "pass.planned":
+        def emit(self, event: Event) -> None:
+            if isinstance(event, PassPlanned):
                 put(source.account("u0013"), letters(6)[5:])
 
     crossing = Crossing(source.account("u0013"), target.account("u0013"))

@@ -28,7 +28,7 @@ class Profile:
     forbidden_first: str = ""  # characters refused at the beginning of a name, behind the prefix
     trimmed: str = ""  # characters refused at either end of a level
     reserved: frozenset[str] = frozenset()  # names of the first level that are refused, in lower case
-    max_segment_bytes: int = 240  # of one level in modified UTF-7; file systems end at 255
+    max_segment_bytes: int = 240  # of one level, in modified UTF-7 and in UTF-8; file systems end at 255
     max_name_bytes: int = 400  # of the whole name behind the prefix
     max_errors: int | None = None  # BAD answers in one session before the server hangs up
     clamps_future_dates: bool = False  # an internal date ahead of the server's clock becomes its present

@@ -290,7 +290,7 @@ def _place_rest(nodes: Sequence[Node], names: Target) -> None:
         for node in waiting:
             node.place = names.inbox() if node.is_inbox else None
         waiting = [node for node in waiting if node.place is None]
-        waiting.sort(key=lambda node: names.rank(_around(node), node.segments[-1]))
+        waiting.sort(key=lambda node: (node.folder is None, *names.rank(_around(node), node.segments[-1])))
         clashing = [node for node in waiting if not _place(node, names, must_fit=True)]
         for node in clashing:
             _place(node, names, must_fit=False)

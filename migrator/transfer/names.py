@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -129,7 +130,7 @@ class Target:
         around, whole, moved = self._open_parent(parent, segment)
         name, reason = self._clean(whole, is_first=around is None)
         around, room, lifted = self._room(around)
-        if len(_encoded(name)) > room:
+        if _size(name) > room:
             name, reason = _shortened(name, room, source), "too_long"
         return _Wish(around, name, room, moved or lifted or reason)
 
@@ -154,7 +155,7 @@ class Target:
         """Return the folder around that leaves room for a name, and the room in bytes. Deep trees end flat."""
         lifted = None
         while True:
-            used = len(self._join(around, "")) - len(self.prefix)
+            used = _size(self._path(self._join(around, "")).display) - len(self.prefix)
             room = min(self.profile.max_segment_bytes, self.profile.max_name_bytes - used)
             if room >= LEAST_BYTES or around is None:
                 return around, max(room, LEAST_BYTES), lifted
@@ -186,7 +187,7 @@ class Target:
 
     def _numbered(self, name: str, number: int, room: int, source: bytes) -> str:
         suffix = f" ({number})" if self._banned.isdisjoint(" ()") else f"{self._filler}{number}"
-        if len(_encoded(name + suffix)) > room:
+        if _size(name + suffix) > room:
             name = _shortened(name, room - len(suffix), source)
         return name + suffix
 
@@ -256,10 +257,14 @@ def _encoded(text: str) -> bytes:
     return FolderPath.of((text,), None).raw
 
 
+def _size(text: str) -> int:
+    """Return the bytes of a name, on the wire or in UTF-8: some servers store the one, some the other (Courier)."""
+    return max(len(_encoded(text)), len(text.encode("utf-8", "replace")))
+
+
 def _shortened(name: str, room: int, source: bytes) -> str:
-    """Cut ``name`` to ``room`` bytes in modified UTF-7, with eight digits of the digest of ``source`` at its end."""
+    """Cut ``name`` to ``room`` bytes, with eight digits of the digest of ``source`` at its end."""
     tail = "-" + hashlib.sha256(source).hexdigest()[:8]
-    head = name[:room]
-    while head and len(_encoded(head.rstrip() + tail)) > room:
-        head = head[:-1]
-    return head.rstrip() + tail
+    lengths = range(1, min(len(name), room) + 1)
+    letters = bisect_right(lengths, room, key=lambda length: _size(name[:length].rstrip() + tail))
+    return name[:letters].rstrip() + tail

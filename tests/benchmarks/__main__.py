@@ -60,7 +60,7 @@ def cells(chosen: argparse.Namespace) -> Iterator[tuple[Cell, list[Peer]]]:
 
 
 def _cell(name: str, scale: float, rtt_ms: int) -> Cell:
-    return Cell(CORPORA[name].cut(scale), rtt_ms, 0)
+    return Cell(CORPORA[name].cut(scale), rtt_ms)
 
 
 def compete(cell: Cell, peers: list[Peer], pair: Pair, contest: Contest, runs: int) -> None:

@@ -72,7 +72,7 @@ class Contest:
     def _ours(self, pairs: Pairs, folder: Path) -> Callable[[], tuple[Cost, float, int | None]]:
         order = folder / "order.json"
         accounts = [[asdict(side) for side in pair] for pair in pairs]
-        lanes = min(OUR_LANES, len(pairs))
+        lanes = 1 if self._profile else min(OUR_LANES, len(pairs))
         words = {"pairs": accounts, "ledger": str(folder / "ledger"), "lanes": lanes, "profile": self._profile}
         order.write_text(json.dumps(words))
 
@@ -80,8 +80,10 @@ class Contest:
             cost = programs.run([sys.executable, "-m", "tests.benchmarks.lane", order], folder)
             if cost.exit_code:
                 raise RuntimeError(f"{US} failed:\n{cost.output[-3000:]}")
-            *shown, told = cost.output.splitlines()
-            print("\n".join(shown), end="\n" if shown else "")
+            profile, _, told = cost.output.rstrip().rpartition("\n")
+            if profile and not (folder / "profile").exists():  # of the copy, not of the second look
+                (folder / "profile").write_text(profile)
+                print(profile, flush=True)
             figures = json.loads(told)
             return cost, figures["seconds"], figures["over_idle_bytes"]
 

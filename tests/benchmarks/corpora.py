@@ -95,12 +95,13 @@ CORPORA: Final = {
 }
 
 
-def write(corpus: Corpus, mail: Path) -> int:
-    """Write every account of ``corpus`` as ``mail/USER/Maildir``. Return the bytes on the wire."""
-    return sum(_write_account(corpus, user, mail / user / "Maildir") for user in corpus.users)
+def write(corpus: Corpus, mail: Path) -> None:
+    """Write every account of ``corpus`` as ``mail/USER/Maildir``."""
+    for user in corpus.users:
+        _write_account(corpus, user, mail / user / "Maildir")
 
 
-def _write_account(corpus: Corpus, user: str, maildir: Path) -> int:
+def _write_account(corpus: Corpus, user: str, maildir: Path) -> None:
     rng = random.Random(f"{corpus.name} {user}")
     sizes = corpus.sizes(rng, corpus.messages)
     first = 0
@@ -109,7 +110,6 @@ def _write_account(corpus: Corpus, user: str, maildir: Path) -> int:
         _write_folder(rng, folder_of(maildir, folder), number + 1, sizes[first:last], f"{user}-{number}")
         first = last
     (maildir / "subscriptions").write_text("".join(f"{folder}\n" for folder in corpus.folders))
-    return sum(sizes)
 
 
 def folder_of(maildir: Path, folder: str) -> Path:
@@ -121,8 +121,7 @@ def _write_folder(rng: random.Random, folder: Path, number: int, sizes: list[int
     for part in ("cur", "new", "tmp"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     listed = [f"3 V{1_600_000_000 + number} N{len(sizes) + 1} G{rng.randbytes(16).hex()}\n"]
-    for uid, size in enumerate(sizes, 1):
-        date = rng.randrange(OLDEST, NEWEST)
+    for uid, (size, date) in enumerate(zip(sizes, _dates(rng, len(sizes)), strict=True), 1):
         text = _message(rng, size, date, f"{mark}-{uid}")
         # S= and W= are the sizes with LF and with CRLF: without them Dovecot reads each file before it can tell a size
         on_the_wire = len(text) + text.count(b"\n")
@@ -133,6 +132,12 @@ def _write_folder(rng: random.Random, folder: Path, number: int, sizes: list[int
         listed.append(f"{uid} :{base}\n")
     (folder / "dovecot-uidlist").write_text("".join(listed))
     (folder / "dovecot-keywords").write_text("".join(f"{i} {word}\n" for i, word in enumerate(KEYWORDS)))
+
+
+def _dates(rng: random.Random, count: int) -> list[int]:
+    """Return dates as mail arrives: ascending, ever more of it, and here and there one filed late."""
+    dates = sorted(OLDEST + int((NEWEST - OLDEST) * rng.random() ** 0.3) for _ in range(count))
+    return [rng.randrange(OLDEST, date + 1) if rng.random() < 0.02 else date for date in dates]
 
 
 def _flag_letters(rng: random.Random) -> str:

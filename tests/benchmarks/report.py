@@ -10,7 +10,6 @@ from tests.benchmarks.ceiling import ROUND_TRIPS, Ceiling
 from tests.benchmarks.contests import OUR_LANES, US, Lap, Result
 from tests.benchmarks.corpora import Corpus
 
-MB: Final = 1e6
 MIB: Final = 1024 * 1024
 GOAL_SHARE: Final = {"large": 0.7}
 GOAL_SHARE_ELSE: Final = 0.8
@@ -26,7 +25,6 @@ class Cell:
 
     corpus: Corpus
     rtt_ms: int
-    size_bytes: int
     ceilings: list[Ceiling] = field(default_factory=list)
     results: dict[str, list[Result]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
@@ -31,7 +33,7 @@ class Pair:
         self._stack = ExitStack()
         self._relays: dict[tuple[int, int], Relay] = {}
         self._trial = 0
-        self.sizes_bytes: dict[str, int] = {}
+        self._filled: set[str] = set()
         self.ready = self.source.dir / "ready"
 
     def __enter__(self) -> Self:
@@ -48,13 +50,16 @@ class Pair:
 
     def fill(self, corpus: Corpus) -> None:
         """Write ``corpus`` into the source and let the server build its indexes, as those of a used mailbox are."""
-        if corpus.name in self.sizes_bytes:
+        if corpus.name in self._filled:
             return
-        self.sizes_bytes[corpus.name] = corpora.write(corpus, self.source.dir / "mail")
-        self.source.give(self.source.dir / "mail")
+        self._filled.add(corpus.name)
+        mail = self.source.dir / "mail"
+        # each in a process of its own: what it held would count as every peer's peak, see programs.Cost
+        _apart(corpora.write, corpus, mail)
+        self.source.give(mail)
         for user in corpus.users:
             wire.warm(self.source.account(user))
-        ceiling.prepare(corpus, self.source.dir / "mail", self.ready)
+        _apart(ceiling.prepare, corpus, mail, self.ready)
 
     def trial(self, corpus: Corpus) -> list[str]:
         """Return the names of target accounts that nobody has used yet, one for each of the corpus."""
@@ -97,3 +102,11 @@ class Pair:
         if (port, rtt_ms) not in self._relays:
             self._relays[port, rtt_ms] = self._stack.enter_context(Relay(port, rtt_ms=rtt_ms))
         return self._relays[port, rtt_ms].port
+
+
+def _apart(work: Callable[..., object], *arguments: object) -> None:
+    child = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise RuntimeError(f"{work.__name__} ended with {child.exitcode}")

@@ -1,0 +1,1 @@
+"""One command a module; what ``manage.py help`` lists."""

@@ -1,0 +1,34 @@
+"""What the panel remembers. Rows only: no logic here, no ``save()`` with opinions, no signals.
+
+Services write, selectors read. State changes go through ``services.accounts.transition`` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from campaigns.models.account import Account, AccountName
+from campaigns.models.campaign import Batch, BatchCount, Campaign
+from campaigns.models.event import Event
+from campaigns.models.ledger import LedgerFolder, LedgerLeaf, LeftBehindMessage
+from campaigns.models.run import JournalEntry, Run, Worker
+from campaigns.models.server import AllowedAddress, Connector, Server
+from campaigns.models.user import OneTimeLink, User
+
+__all__ = [
+    "Account",
+    "AccountName",
+    "AllowedAddress",
+    "Batch",
+    "BatchCount",
+    "Campaign",
+    "Connector",
+    "Event",
+    "JournalEntry",
+    "LedgerFolder",
+    "LedgerLeaf",
+    "LeftBehindMessage",
+    "OneTimeLink",
+    "Run",
+    "Server",
+    "User",
+    "Worker",
+]

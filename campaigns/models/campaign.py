@@ -1,0 +1,65 @@
+"""A campaign, its batches, and how many accounts of a batch are in which state."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from campaigns.models.server import Connector, Server
+from campaigns.states import AccountState
+
+
+class Campaign(models.Model):
+    """One move of a platform: two servers, who governs them, and the recipe by which its accounts cross."""
+
+    name = models.CharField(max_length=100, unique=True)
+    source = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="+")
+    target = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="+")
+    source_directory = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    target_directory = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    route = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    source_sessions = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    recipe = models.CharField(max_length=32, default="plain")  # key of migrator.cutover.RECIPES
+    verify_level = models.CharField(max_length=8, default="ledger")
+    copies_deleted = models.BooleanField(default=False)
+    catch_up_minutes = models.PositiveIntegerField(default=30)
+    catch_up_days = models.PositiveIntegerField(default=0)
+    is_paused = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True)
+
+
+class Batch(models.Model):
+    """Accounts that move together. Nothing runs before ``started_at``; no cutover before ``go_at`` and the window."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, related_name="batches", db_index=False)
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=100)
+    starts_at = models.DateTimeField(null=True)  # planned
+    started_at = models.DateTimeField(null=True)
+    window_begins_at = models.DateTimeField(null=True)
+    window_ends_at = models.DateTimeField(null=True)
+    go_at = models.DateTimeField(null=True)  # the operator said go
+    is_paused = models.BooleanField(default=False)
+    parallel_cutovers = models.PositiveIntegerField(default=8)
+    canary = models.PositiveIntegerField(default=0)  # first accounts cut over, then wait for the operator
+    canary_passed_at = models.DateTimeField(null=True)
+    stop_at_failed_percent = models.PositiveIntegerField(default=10)
+    max_attempts = models.PositiveIntegerField(default=5)
+    ready_messages = models.PositiveIntegerField(default=200)  # a pass that moved fewer makes an account ready
+    ready_seconds = models.PositiveIntegerField(default=60)
+    cutover_seconds = models.PositiveIntegerField(default=900)  # deadline before the point of no return
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("campaign", "number"), name="batch_number"),)
+
+
+class BatchCount(models.Model):
+    """How many accounts of a batch are in one state: kept by every transition, so that pages need no counting."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="counts", db_index=False)
+    state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in AccountState])
+    accounts = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("batch", "state"), name="batch_count_state"),)

@@ -1,0 +1,53 @@
+"""Where mail lives and who governs it: mail servers, connectors, and the addresses administrators allow."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Security(models.TextChoices):
+    """How a line is protected."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    PLAIN = "plain"
+
+
+class AllowedAddress(models.Model):
+    """A host (name, address or network) that servers and connectors may point to. Only administrators add one."""
+
+    host = models.CharField(max_length=255, unique=True)
+
+
+class Server(models.Model):
+    """A mail server, its limits, and its breaker."""
+
+    name = models.CharField(max_length=100, unique=True)
+    host = models.CharField(max_length=255)
+    port = models.PositiveIntegerField()
+    security = models.CharField(max_length=8, choices=Security.choices, default=Security.TLS)
+    ca_pem = models.TextField(blank=True)
+    accepts_any_certificate = models.BooleanField(default=False)
+    admin_login = models.CharField(max_length=255, blank=True)  # SASL PLAIN with authorization identity
+    admin_secret = models.BinaryField(null=True)  # sealed (bridge.vault)
+    max_lanes = models.PositiveIntegerField(default=8)  # accounts worked on at once
+    breaker_failures = models.PositiveIntegerField(default=0)  # errors of radius server in a row
+    breaker_until = models.DateTimeField(null=True)  # no new work before
+    breaker_code = models.CharField(max_length=64, blank=True)
+    breaker_reply = models.CharField(max_length=500, blank=True)
+
+
+class Connector(models.Model):
+    """A directory, route, hold or sessions connector. ``kind`` is a key of the engine's registry of that room."""
+
+    class Room(models.TextChoices):
+        DIRECTORY = "directory"
+        ROUTE = "route"
+        SESSIONS = "sessions"
+        HOLD = "hold"
+
+    room = models.CharField(max_length=16, choices=Room.choices)
+    kind = models.CharField(max_length=32)
+    name = models.CharField(max_length=100, unique=True)
+    options = models.JSONField(default=dict)  # no secrets
+    secret = models.BinaryField(null=True)  # sealed

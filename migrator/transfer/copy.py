@@ -197,7 +197,13 @@ class _Attempt:
             if isinstance(answer, Trouble):
                 folder.error = answer.error
             else:
+                self.memory.opened[folder.key] = folder.target_path.raw
                 _adopt_target(folder, answer)
+        refused = next((f.error for f in wanted if f.error is not None and f.error.code == "folder.bad_name"), None)
+        if refused is not None and not self.memory.is_cautious:
+            # Only CREATE tells what a server really refuses: once more, with names that all servers take.
+            self.memory.is_cautious = True
+            raise MigratorError("folder.bad_name", reply=refused.reply, side=Side.TARGET, patience=Patience.NOW)
 
     def _journal(self) -> None:
         """Note where our appends begin, before the first."""

@@ -18,6 +18,7 @@ from migrator.transfer.folders import FolderMap, FolderPair, map_folders
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
+from migrator.transfer.names import CAUTIOUS
 from migrator.transfer.plan import CompareFlags, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
 from migrator.transfer.terms import PassMemory, Terms
 
@@ -45,7 +46,7 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
     source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
     if any(state.intent_uidnext is not None for state in ledger.states()):
         target_folders = _wait_until_quiet(target, target_folders, terms)
-    mapping = _map(source, target, source_folders, target_folders, ledger, terms)
+    mapping = _map(source, target, source_folders, target_folders, ledger, terms, memory)
     folders = _pair(mapping, target_folders, ledger, source, terms, memory)
     _scan_source(source, target, ledger, folders, terms)
     _look(target, folders)
@@ -111,7 +112,9 @@ def _map(
     target_folders: Sequence[Folder],
     ledger: Ledger,
     terms: Terms,
+    memory: PassMemory,
 ) -> FolderMap:
+    rules = terms.policy.rules
     source_prefix, source_separator = source.prefix()
     target_prefix, target_separator = target.prefix()
     return map_folders(
@@ -122,8 +125,8 @@ def _map(
         target_prefix=target_prefix,
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
-        rules=terms.policy.rules,
-        known={state.source: state.target for state in ledger.states()},
+        rules=replace(rules, also_forbidden=rules.also_forbidden + CAUTIOUS) if memory.is_cautious else rules,
+        known={state.source: state.target for state in ledger.states()} | memory.opened,
     )
 
 

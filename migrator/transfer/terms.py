@@ -41,6 +41,8 @@ class PassMemory:
     deaths: Counter[Place] = field(default_factory=Counter)
     suspects: set[Place] = field(default_factory=set)  # read alone, after all others
     poison: set[Place] = field(default_factory=set)  # not read any more
+    opened: dict[bytes, bytes] = field(default_factory=dict)  # raw source name -> raw target name that took
+    is_cautious: bool = False  # the target refused a name: only letters that all servers take from now on
 
     def tally(self, folder: bytes) -> Tally:
         """Return the tally of one source folder (raw name)."""
@@ -48,7 +50,8 @@ class PassMemory:
 
     def settled(self) -> int:
         """Return how many messages all attempts brought home: progress, when it grows."""
-        return sum(t.appended + t.already_there for t in self.tallies.values()) + len(self.suspects) + len(self.poison)
+        messages = sum(tally.appended + tally.already_there for tally in self.tallies.values())
+        return messages + len(self.suspects) + len(self.poison) + self.is_cautious
 
     def note_death(self, place: Place, *, alone: bool) -> None:
         """Remember that the line died while ``place`` was read; twice makes it a suspect, once more alone poison."""

@@ -7,7 +7,7 @@ import pytest
 
 from migrator.errors import MigratorError, Side
 from migrator.events import FlagsLost, FolderLeftOut, MessageAltered, MessageLeftBehind, PassPlanned, Progress
-from migrator.mail import FolderPath, Message, Outcome
+from migrator.mail import Folder, FolderPath, Message, NewFolder, Outcome
 from migrator.stores.base import ReadRequest, Trouble
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.copy import run_pass
@@ -365,6 +365,29 @@ def test_messages_removed_while_being_copied_are_counted_as_vanished() -> None:
     again = scene.copy()
     assert_balanced(again, scene)
     assert again.removed == 2
+
+
+class Choosy(MemoryTarget):
+    """A target that refuses dots in names, and tells only when a folder is created."""
+
+    def ensure_folders(self, folders: Sequence[NewFolder]) -> list[Folder | Trouble]:
+        wanted = [folder for folder in folders if "." not in folder.path.display]
+        done = dict(zip((folder.path.raw for folder in wanted), super().ensure_folders(wanted), strict=True))
+        refusal = MigratorError("folder.bad_name", side=Side.TARGET, reply="[CANNOT] Invalid mailbox name")
+        return [done.get(folder.path.raw, Trouble(folder.path, refusal)) for folder in folders]
+
+
+@pytest.mark.req("C-51", "D-13")
+def test_a_folder_whose_name_is_refused_gets_one_that_all_servers_take() -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator="/")
+    scene.source.deliver("v1.2", body("release"))
+    scene.source.deliver("a!b", body("stays as it is"))
+    for _ in range(2):
+        result = scene.copy(target=Choosy(scene.target, None, LIMITS))
+        assert_balanced(result, scene)
+    assert {folder.path.display for folder in scene.target} == {"INBOX", "Archive/1999", "Sent", "v1_2", "a!b"}
+    assert len(scene.target["v1_2"].messages) == 1
 
 
 class Poisonous(MemorySource):

@@ -48,8 +48,10 @@ class Appender:
         self._bundle_bytes = limits.bundle_bytes
         if not self._is_bundling:
             self._bundle_messages = 1
-        self._window_messages = limits.window_messages if self._is_bundling else SINGLES_MESSAGES
-        self._window_bytes = limits.window_bytes if self._is_bundling else SINGLES_BYTES
+        self._window_messages = (
+            limits.window_messages if self._is_bundling else min(limits.window_messages, SINGLES_MESSAGES)
+        )
+        self._window_bytes = limits.window_bytes if self._is_bundling else min(limits.window_bytes, SINGLES_BYTES)
         self._free_octets = _free_octets(session)
         self._open: Bundle | None = None
         self._sent: deque[Bundle] = deque()

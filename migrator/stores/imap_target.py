@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from migrator.errors import MigratorError, Side
@@ -76,7 +77,20 @@ def _ensure(session: ImapSession, folders: Sequence[NewFolder]) -> list[Folder |
         for folder, step in zip(folders, steps, strict=True)
     ]
     session.selected = None
-    return results
+    return _with_uidnext(session, results)
+
+
+def _with_uidnext(session: ImapSession, results: list[Folder | Trouble]) -> list[Folder | Trouble]:
+    """Ask for the UIDNEXT of folders that were opened without a word of it (Courier); one more send for all of them."""
+    silent = [one.path for one in results if isinstance(one, Folder) and one.uidnext is None]
+    commands = (imap_syntax.command(b"STATUS ", session.string(path.raw), b" (UIDNEXT)") for path in silent)
+    told: dict[FolderPath, int | None] = {}
+    for path, reply in zip(silent, session.talk(commands), strict=True):
+        for count in filter(None, map(imap_parse.counters, reply.untagged)):
+            told[path] = count.uidnext
+    return [
+        replace(one, uidnext=told[one.path]) if isinstance(one, Folder) and one.path in told else one for one in results
+    ]
 
 
 def _ensure_steps(session: ImapSession, folder: NewFolder) -> Iterator[Step]:

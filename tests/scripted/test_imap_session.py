@@ -367,6 +367,14 @@ def test_tls_where_none_is_spoken_is_said_so() -> None:
         assert refusal(peer, security="tls").code == "tls.failed"
 
 
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_authorities_that_cannot_be_read_are_said_so(security: str, tmp_path: Path) -> None:
+    with Peer({"STARTTLS": "$ OK go"}, capabilities="IMAP4rev1 STARTTLS") as peer:
+        error = refusal(peer, security=security, ca_file=str(tmp_path / "absent.pem"))
+        assert error.code == "tls.failed"
+        assert "absent.pem" in error.reply
+
+
 def start_tls(context: ssl.SSLContext, extra: bytes = b"") -> Answers:
     def answer(conversation: Conversation, command: Command) -> None:
         conversation.send(command.tag + b" OK go ahead\r\n" + extra)

@@ -44,6 +44,16 @@ def test_folders_are_made_subscribed_and_opened_in_one_send() -> None:
     assert len(peer.flights) == 3
 
 
+def test_a_server_that_opens_a_folder_without_telling_uidnext_is_asked_for_it() -> None:
+    answers: Answers = {
+        "SELECT": "* 3 EXISTS\n* OK [UIDVALIDITY 7] ok\n$ OK done",
+        "STATUS": ["* STATUS Work (UIDNEXT 12)\n$ OK done", "* STATUS Sent (UIDNEXT 5)\n$ OK done"],
+    }
+    found, peer = ensure(answers, [NewFolder(WORK, True, True, None), NewFolder(SENT, False, False, None)])
+    assert [one.uidnext for one in found if isinstance(one, Folder)] == [12, 5]
+    assert len(peer.flights) == 4
+
+
 def test_hundreds_of_folders_take_few_sends() -> None:
     found, peer = ensure({}, [NewFolder(FolderPath(b"folder %d" % number), True, True, None) for number in range(400)])
     assert len(found) == 400

@@ -458,7 +458,6 @@ def test_folders_that_only_show_messages_of_others_are_left_out_and_told() -> No
 # Rules of the operator
 
 
-@pytest.mark.req("S-55")
 def test_a_source_prefix_is_removed_from_names_that_begin_with_it() -> None:
     rules = FolderRules(strip_prefix="abc/")
     mapping = mapped(listing("INBOX", "abc/mail1", "abc/mail2/deep", "abc", "abcd/x"), rules=rules)
@@ -471,13 +470,11 @@ def test_a_source_prefix_is_removed_from_names_that_begin_with_it() -> None:
     }
 
 
-@pytest.mark.req("S-55")
 @pytest.mark.parametrize(("strip", "expected"), [("~u1/", "INBOX"), ("~u", "1/INBOX"), ("~u1", "INBOX")])
 def test_a_source_prefix_is_any_beginning_of_a_name(strip: str, expected: str) -> None:
     assert names(mapped(listing("~u1/INBOX"), rules=FolderRules(strip_prefix=strip))) == {"~u1/INBOX": expected}
 
 
-@pytest.mark.req("S-57")
 def test_a_target_prefix_is_put_before_all_names() -> None:
     source = [folder("INBOX"), folder("a/b"), folder("Sent", role="\\Sent")]
     mapping = mapped(source, [folder("Sent", role="\\Sent")], rules=FolderRules(add_prefix="~user/"), profile=DOVECOT)
@@ -486,7 +483,6 @@ def test_a_target_prefix_is_put_before_all_names() -> None:
     assert names(inside) == {"INBOX": "INBOX.Old.INBOX", "a/b": "INBOX.Old.a.b", "Sent": "INBOX.Old.Sent"}
 
 
-@pytest.mark.req("S-59")
 def test_skipped_folders_are_left_out_without_their_children() -> None:
     source = listing("INBOX", "Spam", "Spam/keep", "a/tmp1", "a/tmp2", "a", "x[1]")
     mapping = mapped(source, rules=FolderRules(skip=("Spam", "a/tmp*", "x[1]")))
@@ -494,7 +490,6 @@ def test_skipped_folders_are_left_out_without_their_children() -> None:
     assert set(left_out(mapping).values()) == {"skipped"}
 
 
-@pytest.mark.req("S-59")
 def test_a_folder_is_skipped_by_its_name_with_or_without_the_prefix() -> None:
     source = listing("INBOX", "INBOX.Spam", "INBOX.a", separator=".")
     for wish in ("Spam", "INBOX.Spam", "INBOX/Spam"):

@@ -48,16 +48,20 @@ class Endpoint:
     verify: bool = True  # check the certificate and its name
     ca_file: str | None = None  # trust these authorities instead of the system's
 
-    def context(self, side: Side) -> ssl.SSLContext:
-        """Return the TLS settings. Raises ``MigratorError`` when ``ca_file`` cannot be read."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            raise MigratorError("tls.failed", side=side, reply=f"{self.ca_file}: {error}") from error
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS settings. Raises ``OSError`` when ``ca_file`` cannot be read."""
+        context = ssl.create_default_context(cafile=self.ca_file)
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _context(endpoint: Endpoint, side: Side) -> ssl.SSLContext:
+    try:
+        return endpoint.context()
+    except OSError as error:
+        raise MigratorError("tls.failed", side=side, reply=f"{endpoint.ca_file}: {error}") from error
 
 
 class Reply(NamedTuple):
@@ -86,7 +90,7 @@ class _Client(IMAPClient):  # type: ignore[misc]
 
     def _create_IMAP4(self) -> Wire:
         endpoint, side, limits = self._wanted
-        context = endpoint.context(side) if endpoint.security == "tls" else None
+        context = _context(endpoint, side) if endpoint.security == "tls" else None
         return Wire(endpoint.host, endpoint.port, side, limits, context)
 
     def tell_capabilities(self, names: Iterable[str]) -> None:
@@ -298,7 +302,7 @@ class ImapSession:
         reply = self.ask((b"STARTTLS\r\n",)) if self._known is None or "STARTTLS" in self._known else None
         if reply is None or not reply.is_ok:
             raise MigratorError("tls.not_offered", side=self.side, reply=reply.words if reply else "")
-        self.wire.encrypt(self._endpoint.context(self.side))
+        self.wire.encrypt(_context(self._endpoint, self.side))
         self._known = None  # what was told in the clear does not count (RFC 9051 §6.2.1)
 
     def _sign_in(self) -> None:

@@ -217,10 +217,9 @@ class Campaign:
 
     def _judge(self, target: Account, answer: tuple[int, str, dict[str, object]]) -> None:
         terms = check.Terms(skip_flagged="\\deleted")
-        wrong = check.compare(self._before, self._read(target), terms)
+        wrong = [] if answer[0] == 0 else [f"the copy in peace ended with {answer[0]}: {answer[1]}"]
+        wrong += check.compare(self._before, self._read(target), terms)
         wrong += check.changes(self._before, self._read(self._source.account("u0000")))
-        if answer[0] != 0:
-            wrong.append(f"the copy in peace ended with {answer[0]}: {answer[1]}")
         self._copied_bytes = self._far.counts().up_bytes
         present = self._read(target)
         code, words, _ = self._end(self._start(target))

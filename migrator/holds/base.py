@@ -1,0 +1,40 @@
+"""The contract of holds: new mail for a user waits, unbounced, until it is told where to flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from migrator.entries import Entries, Values
+from migrator.errors import Side
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMail:
+    """What waits for one user."""
+
+    messages: int
+    oldest: float | None = None  # seconds since the epoch; None when nothing waits or nobody says
+
+
+class MailHold(Entries, Protocol):
+    """Keeps inbound mail waiting for single users. Its values are the ones that holding changes, nothing else."""
+
+    def holding(self, values: Values) -> Values:
+        """Return what an entry with ``values`` must become so that mail for the user waits.
+
+        Pure. Forwarding and other ways of delivery are in ``values`` and come back with them: they are never guessed.
+        """
+        ...
+
+    def held(self, address: str) -> HeldMail:
+        """Return what waits for ``address``. Reads only."""
+        ...
+
+    def flush(self, address: str, to: Side) -> None:
+        """Start the delivery of what waits for ``address``, and only of that, to the server ``to``. Idempotent.
+
+        Call it when the entry no longer holds. Returns when the delivery was asked for; :meth:`held` says when
+        nothing waits any more. What cannot be delivered goes on waiting.
+        """
+        ...

@@ -1,0 +1,9 @@
+"""Routes: which server serves a user now. Kinds by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from migrator.entries import Kind
+
+ROUTES: Final[dict[str, Kind]] = {}

@@ -24,6 +24,7 @@ WRITE_BYTES: Final = 128 * 1024
 SINGLES_MESSAGES: Final = 200  # unanswered, without MULTIAPPEND
 SINGLES_BYTES: Final = 8 * 1024 * 1024
 LITERAL_MINUS_OCTETS: Final = 4096  # RFC 7888 §5
+KEPT_SPELLINGS: Final = 10_000
 ASKED_BYTES: Final = 32 * 1024 * 1024  # from here on a refusal should come before the body is sent
 
 
@@ -165,13 +166,18 @@ class Appender:
         flags, instant = message.flags, message.internal_date
         words = self._flags.get(flags)
         if words is None:
-            words = self._flags[flags] = b" " + imap_syntax.flag_list(flags) if flags else b""
+            words = self._spell(flags)
         date = self._dates.write(instant, message.zone_minutes) if instant is not None else None
         size = message.size_bytes
         if date is None:
             self._put(b"%s {%d%s}\r\n" % (words, size, mark))
         else:
             self._put(b"%s %s {%d%s}\r\n" % (words, date, size, mark))
+
+    def _spell(self, flags: Flags) -> bytes:
+        if len(self._flags) >= KEPT_SPELLINGS:
+            self._flags.clear()
+        return self._flags.setdefault(flags, b" " + imap_syntax.flag_list(flags) if flags else b"")
 
     def _write_body(self, message: Message) -> None:
         size, whole, stream = message.size_bytes, message.whole, message.stream

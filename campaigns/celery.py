@@ -6,18 +6,30 @@ second finds the lease taken. So: acknowledged early, never retried, never sched
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
+from django.db import DatabaseError, connection
 from kombu import Queue
 
 from campaigns import broker
+from campaigns.services import beats
 
 CONTROL: Final = "control"
 STAGE: Final = "stage"
 CUTOVER: Final = "cutover"
 QUEUES: Final = (CONTROL, STAGE, CUTOVER)
+
+# Longer than Redis needs to restart: until then a worker that only waits for it is left in peace with its accounts.
+_QUIET_SECONDS: Final = 300.0
+
+log = logging.getLogger(__name__)
+
+stopping = threading.Event()  # set when this worker is told to end: its tasks stop where they can go on later
 
 broker.register()
 app = Celery("mailferry", set_as_current=True)
@@ -64,3 +76,60 @@ app.conf.update(
     enable_utc=True,
 )
 app.autodiscover_tasks(["campaigns"])
+
+
+class Pulse(threading.Thread):
+    """Writes the beats of one worker, as long as its consumer takes turns: one that went quiet must not look alive."""
+
+    def __init__(self, consumer: Any) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self._consumer = consumer
+        self._turned = time.monotonic()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            self._consumer.call_soon(self._turn)
+            if time.monotonic() - self._turned < _QUIET_SECONDS:
+                self._beat()
+            self._ended.wait(beats.EVERY_SECONDS)
+        connection.close()
+
+    def end(self) -> None:
+        """Stop beating and take the row away."""
+        self._ended.set()
+        self.join()
+        beats.forget(self._consumer.hostname)
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
+
+    def _beat(self) -> None:
+        queues = ",".join(sorted(app.amqp.queues.consume_from))
+        try:
+            beats.beat(self._consumer.hostname, queues=queues, lanes=self._consumer.pool.limit)
+        except DatabaseError as error:
+            log.warning("the sign of life could not be written: %s", error)
+            connection.close()
+
+
+_pulses: list[Pulse] = []
+
+
+def _begin_pulse(sender: Any, **_: object) -> None:
+    _pulses.append(Pulse(sender))
+    _pulses[-1].start()
+
+
+def _stop_tasks(**_: object) -> None:
+    stopping.set()
+
+
+def _end_pulse(**_: object) -> None:
+    while _pulses:
+        _pulses.pop().end()
+
+
+signals.worker_ready.connect(_begin_pulse)
+signals.worker_shutting_down.connect(_stop_tasks)
+signals.worker_shutdown.connect(_end_pulse)

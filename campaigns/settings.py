@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -46,9 +47,12 @@ def _secret(name: str, fallback: Path | None = None) -> str:
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{name}: the file {path} cannot be read: {error}.") from error
+    if not text:
+        raise ImproperlyConfigured(f"{name}: the file {path} is empty.")
+    return text
 
 
 # The folder of everything that must outlive a restart. Folders in it are private (0700): see services.installation.
@@ -57,10 +61,20 @@ KEYS: Final = DATA / "keys"
 SECRET_KEY_PATH: Final = KEYS / "secret_key"
 VAULT_KEYS_PATH: Final = KEYS / "vault_keys"
 
-# Empty when there is none yet: Django then refuses whatever needs it, and services.installation says what to do.
+
+def _vault_keys() -> tuple[str, ...]:
+    """Return the keys of bridge.vault: the first seals, all open."""
+    keys = tuple(_secret("MAILFERRY_VAULT_KEYS", VAULT_KEYS_PATH).split())
+    for number, key in enumerate(keys, 1):
+        if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
+            raise ImproperlyConfigured(f"MAILFERRY_VAULT_KEYS: key {number} is not 32 bytes in URL-safe base64.")
+    return keys
+
+
+# Empty before the first start: Django refuses whatever needs a key then, and services.installation makes them.
 SECRET_KEY = _secret("MAILFERRY_SECRET_KEY", SECRET_KEY_PATH)
-# The keys of bridge.vault, one a line: the first seals, all open.
-VAULT_KEYS: Final = tuple(_secret("MAILFERRY_VAULT_KEYS", VAULT_KEYS_PATH).split())
+VAULT_KEYS: Final = _vault_keys()
+MISSING_KEYS: Final = [path for path, key in ((SECRET_KEY_PATH, SECRET_KEY), (VAULT_KEYS_PATH, VAULT_KEYS)) if not key]
 
 # Where the pages are
 
@@ -225,4 +239,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
 }

@@ -1,0 +1,97 @@
+"""The whole panel in the foreground: what ``./run`` starts."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+
+from campaigns.models import Worker
+from campaigns.services import beats, installation
+from campaigns.supervisor import Program, Supervisor
+
+_PATIENCE_SECONDS: Final = 20.0  # for programs to end; what is cut off then goes on at the next start
+
+
+def listen() -> socket.socket:
+    """Take the port. It is held here and handed to the web program, so that its restarts refuse nobody."""
+    family = socket.AF_INET6 if ":" in settings.BIND else socket.AF_INET
+    line = socket.socket(family)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((settings.BIND, settings.PORT))
+        line.listen(128)
+    except OSError as error:
+        line.close()
+        raise installation.Unfit(_why_not(error)) from error
+    line.set_inheritable(True)
+    return line
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {settings.PORT} on {settings.BIND} is taken by another program. "
+            f"Choose another one: MAILFERRY_PORT={settings.PORT % 65535 + 1} ./run"
+        )
+    return f"Mailferry cannot listen on {settings.BIND}, port {settings.PORT}: {error.strerror}."
+
+
+def programs(fd: int) -> list[Program]:
+    """Return what makes up the panel on one machine."""
+    workers = [_worker(f"stage-{n}", "stage") for n in range(1, settings.STAGE_WORKERS + 1)]
+    workers += [_worker(f"cutover-{n}", "control,cutover") for n in range(1, settings.CUTOVER_WORKERS + 1)]
+    ticker = Program("ticker", _command("ticker"), beats.full_name(beats.TICKER))
+    return [Program("web", _command("web", f"--fd={fd}")), *workers, ticker]
+
+
+def _worker(name: str, queues: str) -> Program:
+    return Program(name, _command("worker", queues, f"--name={name}"), beats.full_name(name))
+
+
+def _command(*words: str) -> tuple[str, ...]:
+    return (sys.executable, str(settings.BASE_DIR / "manage.py"), *words)
+
+
+def last_beats() -> Mapping[str, datetime] | None:
+    """Return when each program was last heard of, None while the database is away."""
+    try:
+        return dict(Worker.objects.values_list("name", "beat_at"))
+    except DatabaseError:
+        return None
+    finally:
+        connection.close()
+
+
+class Command(BaseCommand):
+    """Prepares the installation, then keeps its programs running until Ctrl-C."""
+
+    help = "Starts the whole panel in the foreground."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            installation.make_private(settings.DATA)
+            stack.enter_context(installation.hold_alone())
+            line = stack.enter_context(listen())
+            call_command("prepare", stdout=self.stdout)
+            self.stdout.write(f"Mailferry is at {settings.URL} (Ctrl-C ends it)")
+            self.stdout.flush()
+            self._supervise(line.fileno())
+        self.stdout.write("Mailferry has ended.")
+
+    def _supervise(self, fd: int) -> None:
+        supervisor = Supervisor(programs(fd), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=(fd,))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, supervisor.stop)
+        supervisor.run(patience_seconds=_PATIENCE_SECONDS)

@@ -1,0 +1,83 @@
+"""People who sign in to the panel: the first administrator, and the links by which somebody chooses a password."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from django.contrib.auth.password_validation import validate_password
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from campaigns.models import Event, OneTimeLink, User
+
+FIRST_NAME: Final = "admin"
+LINK_HOURS: Final = 24
+
+
+class LinkRefused(Exception):
+    """The link was used, is too old, or never was."""
+
+
+def first_link() -> str | None:
+    """Return the token of a new link for the first administrator; None once somebody administers.
+
+    Asked again before the link was used, it gives a new token and the one before is void: only its hash was kept.
+    """
+    administrators = User.objects.filter(is_administrator=True, is_active=True)
+    if any(user.has_usable_password() for user in administrators):
+        return None
+    roles = {"is_administrator": True, "is_operator": True}
+    user, is_new = User.objects.get_or_create(username=FIRST_NAME, defaults=roles)
+    if is_new:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return link(user)
+
+
+def link(user: User) -> str:
+    """Return the token of a new one-time link for ``user``; earlier ones are void."""
+    token = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        OneTimeLink.objects.filter(user=user, used_at=None).delete()
+        OneTimeLink.objects.create(
+            user=user, token_sha256=_hash(token), expires_at=timezone.now() + timedelta(hours=LINK_HOURS)
+        )
+        Event.objects.create(name="staff.link.made", actor_name="mailferry", data={"user": user.username})
+    return token
+
+
+def whose(token: str) -> User:
+    """Return the person whom ``token`` lets in. Raises ``LinkRefused``."""
+    try:
+        return _valid(token).select_related("user").get().user
+    except OneTimeLink.DoesNotExist as error:
+        raise LinkRefused from error
+
+
+def choose_password(token: str, password: str) -> User:
+    """Use up ``token`` and give its person ``password``.
+
+    Raises ``LinkRefused``, or Django's ``ValidationError`` for a password that is too easy; then the link stays good.
+    """
+    user = whose(token)
+    validate_password(password, user)
+    user.set_password(password)
+    with transaction.atomic():
+        if _valid(token).update(used_at=timezone.now()) != 1:  # somebody was faster with the same link
+            raise LinkRefused
+        user.save(update_fields=["password"])
+        Event.objects.create(name="staff.password.chosen", actor=user, actor_name=user.username)
+    return user
+
+
+def _valid(token: str) -> QuerySet[OneTimeLink]:
+    rows = OneTimeLink.objects.filter(token_sha256=_hash(token), used_at=None, expires_at__gt=timezone.now())
+    return rows.filter(user__is_active=True)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

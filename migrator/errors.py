@@ -500,6 +500,135 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("One folder lives on another server."),
         N_("Copy it from there, with its owner's mailbox."),
     ),
+    # names, programs
+    "address.bad": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The name of this account holds characters that are not passed on to other programs."),
+        N_("Check the name in the list: line ends, a leading hyphen and wildcards are refused."),
+    ),
+    "command.missing": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("A program that was named for this step cannot be started."),
+        N_("Check that the program is there and may be run by the user this service runs as."),
+    ),
+    "command.failed": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("A program that was named for this step reports a failure."),
+        N_("Read the program's words; run it by hand for this account."),
+    ),
+    "command.slow": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("A program that was named for this step did not end in its time and was ended."),
+        N_("Run it by hand for this account; allow it more time if it needs that."),
+    ),
+    "connector.invalid": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The settings of a directory, route, hold or list of sessions cannot be used."),
+        N_("Correct them; the words at the end say what is wrong."),
+    ),
+    # directories and routes
+    "directory.unreachable": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The directory cannot be reached."),
+        N_("Check the directory's name and port, and whether it runs. Nothing was changed."),
+    ),
+    "directory.lost": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The line to the directory dropped during a change. It may have happened or not."),
+        N_("Nothing to do by hand yet: the directory is asked before anything is repeated."),
+    ),
+    "directory.busy": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The directory is too busy to answer."),
+        N_("Wait. If it lasts, look at the load of the directory."),
+    ),
+    "directory.refused": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The directory does not accept our own name or password."),
+        N_("Enter them again; check that this user of the directory is not locked."),
+    ),
+    "directory.no_permission": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The directory does not let us read or change what this step needs."),
+        N_("Give our user of the directory the right to read and write the attributes or columns of this step."),
+    ),
+    "directory.invalid": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The directory does not take this request as it is set up."),
+        N_("Check the base, the filter, the attributes or the statements of this directory."),
+    ),
+    "directory.limit": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The directory handed out only a part of its users."),
+        N_("Raise the limit on entries for our user of the directory, or narrow the base or filter."),
+    ),
+    "directory.missing": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The directory knows nobody with this address."),
+        N_("Check the address, and the base or table that is searched."),
+    ),
+    "directory.ambiguous": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The directory knows more than one user with this address. None was changed."),
+        N_("Have the double entry removed, or narrow the base or filter."),
+    ),
+    "directory.changed": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Somebody else changed this user in the directory meanwhile. Their change was left as it is."),
+        N_("See who changes the directory during the move; then decide by hand what the user shall have."),
+    ),
+    "route.elsewhere": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The directory sends this user to a server that is neither the old nor the new one."),
+        N_("Check the user's server in the directory, and the names given for the two servers."),
+    ),
+    "sessions.unreadable": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The answer of the program that lists sessions cannot be read."),
+        N_("Run the program by hand: it must print a number, or the list that doveadm who prints."),
+    ),
+    "sessions.stay_open": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("A session of this user is still open though it was told to end."),
+        N_("See on the server what holds it open."),
+    ),
+    # secrets at rest
+    "secret.no_key": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("There is no key to seal or open stored passwords with."),
+        N_("Bring back the key file of this installation; a fresh key opens nothing that was sealed before."),
+    ),
+    "secret.unreadable": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("A stored password cannot be opened: its key is missing, or it was moved here from another place."),
+        N_("Bring back the key file of this installation, or enter the password again."),
+    ),
+    "secret.keys_elsewhere": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The keys for stored passwords come from the environment and are changed there."),
+        N_("Put a fresh key in front of the others there, start again, then seal everything anew."),
+    ),
     # the ledger
     "ledger.other_pair": Entry(
         Radius.CONFIG,

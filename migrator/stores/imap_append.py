@@ -44,6 +44,7 @@ class Appender:
     def __init__(self, session: ImapSession, limits: Limits, bundle_messages: int | None) -> None:
         self._session = session
         self._wire = session.wire
+        session.selected = None  # a folder opened by EXAMINE takes no mail: Courier says so, others forget it
         self._is_bundling = session.has("MULTIAPPEND")
         self._bundle_messages = min(limits.bundle_messages, bundle_messages or limits.bundle_messages)
         self._bundle_bytes = limits.bundle_bytes

@@ -264,7 +264,7 @@ class Stream:
             return
         refused = self._carry([self._request(folder, group.uids)], group.bundle_messages)
         blamed = {uid for again in refused for uid in again.uids}
-        groups.extend(refused)
+        groups.extendleft(reversed(refused))  # depth first: what goes late goes in the order of the source
         missing = [uid for uid in group.uids if uid not in blamed and not folder.is_settled(uid)]
         if not missing or self.is_stopping or folder.error is not None:
             return
@@ -272,11 +272,8 @@ class Stream:
             self._leave_unreadable(folder, missing)
             return
         middle = (len(missing) + 1) // 2
-        groups.extend(
-            Group(folder, half, group.bundle_messages, group.error)
-            for half in (missing[:middle], missing[middle:])
-            if half
-        )
+        halves = [half for half in (missing[:middle], missing[middle:]) if half]
+        groups.extendleft(Group(folder, half, group.bundle_messages, group.error) for half in reversed(halves))
 
     def _may_alter(self, folder: FolderPass, uid: int, error: MigratorError) -> bool:
         """Give up something beside the body, once, when that is what the server refuses."""

@@ -586,3 +586,18 @@ def test_one_folder_that_cannot_be_read_does_not_hold_up_the_others() -> None:
     assert not result.is_balanced
     assert len(scene.target["INBOX"].messages) == 10
     assert_balanced(scene.copy(), scene)
+
+
+@pytest.mark.req("D-65")
+def test_what_a_refused_bundle_holds_goes_late_but_in_the_order_of_the_source() -> None:
+    scene = life_like()
+    scene.source.deliver("Long", b"")
+    for number in range(40):
+        scene.source.deliver("Long", body(f"page {number:02}"))
+    scene.target = refusal_of(b"page 07")
+    scene.copy()
+    pages = [m.body.split(b"\r\n")[0][-2:] for m in scene.target["Long"].messages.values()]
+    assert sorted(pages) == [b"%02d" % number for number in range(40) if number != 7]
+    late = [page for page in pages if page in (b"06", b"08")]
+    assert late == [b"06", b"08"]
+    assert [page for page in pages if page not in late] == sorted(page for page in pages if page not in late)

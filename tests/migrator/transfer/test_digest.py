@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from migrator.transfer.digest import RunningDigest, canonical_form, digest_whole
 
-BODIES = st.lists(st.sampled_from([b"a", b"b", b"\r", b"\n", b"\r\n", b"\0"]), min_size=1).map(b"".join)
+BODIES = st.lists(st.sampled_from([b"a", b"b", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\0", b"\xe9"]), min_size=1).map(
+    b"".join
+)
 
 
 @given(BODIES, st.lists(st.integers(1, 4)))
@@ -36,16 +38,30 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(body: bytes) -> None:
     [
         (b"a\nb\n", b"a\r\nb\r\n"),
         (b"a\rb", b"a\r\nb\r\n"),
-        (b"a\0b\r\n", b"a\x80b\r\n"),
+        (b"h\r\n\r\na\0b\r\n", b"h\r\n\r\na\x80b\r\n"),
         (b"no end", b"no end\r\n"),
         (b"fine\r\n", b"fine\r\n"),
+        (b"Subject: \xe9\r\n\r\n\xe9\r\n", b"Subject: X\r\n\r\n\xe9\r\n"),
+        (b"Subject: \xe9\n\n\xe9\n", b"Subject: X\r\n\r\n\xe9\r\n"),
+        (b"a\0b\r\n", b"aXb\r\n"),
     ],
 )
 @pytest.mark.req("D-61", "D-67")
-def test_what_servers_do_to_line_ends_and_nul_is_what_the_canonical_form_does(body: bytes, form: bytes) -> None:
+def test_what_servers_do_to_mail_is_what_the_canonical_form_does(body: bytes, form: bytes) -> None:
     assert canonical_form(body) == form
 
 
 def test_a_canonical_message_has_one_hash() -> None:
     digest = digest_whole(b"Subject: x\r\n\r\nbody\r\n")
     assert digest.source == digest.canonical
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40), st.integers(1, 9))
+def test_8_bit_octets_of_the_header_do_not_tell_messages_apart(head: bytes, rest: bytes, length: int) -> None:
+    body = head.replace(b"\r\n\r\n", b"") + b"\r\n\r\n" + rest
+    running = RunningDigest()
+    for start in range(0, len(body), length):
+        running.update(body[start : start + length])
+    assert running.finish() == digest_whole(body)
+    end = canonical_form(body).find(b"\r\n\r\n")
+    assert canonical_form(body)[:end].isascii()

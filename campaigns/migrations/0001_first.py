@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ("copies_deleted", models.BooleanField(default=False)),
                 ("catch_up_minutes", models.PositiveIntegerField(default=30)),
                 ("catch_up_days", models.PositiveIntegerField(default=0)),
+                ("refresh_hours", models.PositiveIntegerField(default=24)),
                 ("is_paused", models.BooleanField(default=False)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("closed_at", models.DateTimeField(null=True)),
@@ -197,7 +198,9 @@ class Migration(migrations.Migration):
                 ("parallel_cutovers", models.PositiveIntegerField(default=8)),
                 ("canary", models.PositiveIntegerField(default=0)),
                 ("canary_passed_at", models.DateTimeField(null=True)),
+                ("cutovers_begun", models.PositiveIntegerField(default=0)),
                 ("stop_at_failed_percent", models.PositiveIntegerField(default=10)),
+                ("failures_accepted", models.PositiveIntegerField(default=0)),
                 ("max_attempts", models.PositiveIntegerField(default=5)),
                 ("ready_messages", models.PositiveIntegerField(default=200)),
                 ("ready_seconds", models.PositiveIntegerField(default=60)),
@@ -270,6 +273,8 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(null=True)),
                 ("lease_epoch", models.PositiveBigIntegerField(default=0)),
                 ("lease_holder", models.CharField(blank=True, max_length=100)),
+                ("lease_kind", models.CharField(blank=True, max_length=8)),
+                ("cutover", models.PositiveIntegerField(default=0)),
                 ("messages_total", models.PositiveBigIntegerField(default=0)),
                 ("messages_done", models.PositiveBigIntegerField(default=0)),
                 ("messages_left", models.PositiveBigIntegerField(default=0)),
@@ -640,15 +645,37 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="account",
-            index=models.Index(fields=["state", "not_before"], name="account_due"),
+            index=models.Index(
+                condition=models.Q(("is_stopped", False), ("lease_until__isnull", True)),
+                fields=["source", "target", "state", "batch", "not_before"],
+                name="account_due",
+            ),
         ),
         migrations.AddIndex(
             model_name="account",
-            index=models.Index(fields=["lease_until"], name="account_lease"),
+            index=models.Index(
+                condition=models.Q(("not_before__isnull", False)), fields=["state", "not_before"], name="account_later"
+            ),
         ),
         migrations.AddIndex(
             model_name="account",
-            index=models.Index(fields=["campaign", "error_code"], name="account_cause"),
+            index=models.Index(
+                condition=models.Q(("lease_until__isnull", False)), fields=["lease_until"], name="account_lease"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="account",
+            index=models.Index(
+                condition=models.Q(("state", "ready")), fields=["batch", "state_since"], name="account_ready_since"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="account",
+            index=models.Index(
+                condition=models.Q(("error_code", ""), _negated=True),
+                fields=["campaign", "error_code"],
+                name="account_cause",
+            ),
         ),
         migrations.AddConstraint(
             model_name="account",

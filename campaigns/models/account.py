@@ -48,7 +48,9 @@ class Account(models.Model):
     waiting_for = models.CharField(max_length=16, blank=True)  # slot, room, window, person, breaker
     lease_until = models.DateTimeField(null=True)
     lease_epoch = models.PositiveBigIntegerField(default=0)
-    lease_holder = models.CharField(max_length=100, blank=True)
+    lease_holder = models.CharField(max_length=100, blank=True)  # empty while it waits in the queue
+    lease_kind = models.CharField(max_length=8, blank=True)  # stage, cutover, rollback, catch_up
+    cutover = models.PositiveIntegerField(default=0)  # cutovers begun: the key of its journal
 
     messages_total = models.PositiveBigIntegerField(default=0)
     messages_done = models.PositiveBigIntegerField(default=0)
@@ -68,9 +70,16 @@ class Account(models.Model):
     class Meta:
         indexes = (
             models.Index(fields=("batch", "state", "id"), name="account_batch_state"),
-            models.Index(fields=("state", "not_before"), name="account_due"),
-            models.Index(fields=("lease_until",), name="account_lease"),
-            models.Index(fields=("campaign", "error_code"), name="account_cause"),
+            # What a tick reads: none of these grows with the accounts that have nothing to do.
+            models.Index(
+                fields=("source", "target", "state", "batch", "not_before"),
+                name="account_due",
+                condition=Q(is_stopped=False, lease_until__isnull=True),
+            ),
+            models.Index(fields=("state", "not_before"), name="account_later", condition=Q(not_before__isnull=False)),
+            models.Index(fields=("lease_until",), name="account_lease", condition=Q(lease_until__isnull=False)),
+            models.Index(fields=("batch", "state_since"), name="account_ready_since", condition=Q(state="ready")),
+            models.Index(fields=("campaign", "error_code"), name="account_cause", condition=~Q(error_code="")),
         )
         constraints = (
             models.UniqueConstraint(fields=("target", "target_login"), name="account_one_per_target"),

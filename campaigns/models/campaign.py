@@ -23,6 +23,7 @@ class Campaign(models.Model):
     copies_deleted = models.BooleanField(default=False)
     catch_up_minutes = models.PositiveIntegerField(default=30)
     catch_up_days = models.PositiveIntegerField(default=0)
+    refresh_hours = models.PositiveIntegerField(default=24)  # a ready account is copied again so often; 0: never
     is_paused = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True)
@@ -43,7 +44,9 @@ class Batch(models.Model):
     parallel_cutovers = models.PositiveIntegerField(default=8)
     canary = models.PositiveIntegerField(default=0)  # first accounts cut over, then wait for the operator
     canary_passed_at = models.DateTimeField(null=True)
+    cutovers_begun = models.PositiveIntegerField(default=0)  # accounts that ever began one
     stop_at_failed_percent = models.PositiveIntegerField(default=10)
+    failures_accepted = models.PositiveIntegerField(default=0)  # so many had failed when the operator said go on
     max_attempts = models.PositiveIntegerField(default=5)
     ready_messages = models.PositiveIntegerField(default=200)  # a pass that moved fewer makes an account ready
     ready_seconds = models.PositiveIntegerField(default=60)

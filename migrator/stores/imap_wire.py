@@ -48,6 +48,7 @@ class Wire(imaplib.IMAP4):
         self.bye: str | None = None
         self.refusal: MigratorError | None = None  # the first of a row of errors: what a BYE after them is about
         self._tags = 0
+        self._has_put = False  # since something was last received
         super().__init__(host, port, limits.connect_seconds)
 
     # What imaplib calls
@@ -110,6 +111,7 @@ class Wire(imaplib.IMAP4):
         """Send all of ``octets``."""
         try:
             self.sock.sendall(octets)
+            self._has_put = True
         except OSError as error:
             self._overhear()
             raise self._failed(error) from error
@@ -117,8 +119,10 @@ class Wire(imaplib.IMAP4):
     def receive(self) -> bytes:
         """Receive what is there, at least one octet, at most ``READ_BYTES``; does not look into the buffer."""
         try:
-            if _QUICKACK is not None:
+            if self._has_put and _QUICKACK is not None:
                 # Courier leaves Nagle on: its second small write waits for our acknowledgement of the first, 40 ms.
+                # Answers only, not the bulk of bodies: acknowledging at once costs 70 us.
+                self._has_put = False
                 self.sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             octets = self.sock.recv(READ_BYTES)
         except OSError as error:

@@ -89,7 +89,7 @@ class FolderPass:
         self._settled = bytearray()
         self._fed = bytearray()
         self._cursor = 0
-        self._next = 0  # where the next UID most likely stands
+        self._next_to_feed = self._next_to_settle = 0  # where the next UID most likely stands
         self._records: list[Record] = []
         self._rows: list[LeftBehind] = []
         self._totals = Counter(self.state.totals)
@@ -133,17 +133,26 @@ class FolderPass:
 
     def is_settled(self, uid: int) -> bool:
         """True when the pending message ``uid`` has its outcome."""
-        return self.is_settled_at(self.position(uid))
+        return bool(self._settled[self.position(uid)])
 
-    def is_settled_at(self, at: int) -> bool:
-        """True when the pending message at position ``at`` has its outcome."""
-        return bool(self._settled[at])
-
-    def is_fed_before(self, at: int) -> bool:
-        """Mark the pending message at ``at`` as fed; True when it was already: servers repeat themselves."""
-        before = self._fed[at]
+    def feed(self, uid: int) -> int | None:
+        """Mark ``uid`` as fed and return its position; None when nobody waits for it: servers repeat themselves."""
+        at, uids = self._next_to_feed, self.pending.uids
+        if at >= len(uids) or uids[at] != uid:
+            at = bisect_left(uids, uid)
+            if at == len(uids) or uids[at] != uid:
+                return None
+        if self._settled[at] or self._fed[at]:
+            return None
         self._fed[at] = 1
-        return bool(before)
+        self._next_to_feed = at + 1
+        return at
+
+    def address(self, message: Message, at: int) -> None:
+        """Say where the pending message at ``at`` goes, with which flags and date."""
+        message.target = self.target_path
+        message.flags = self.kept(self.pending.flags(at))
+        message.internal_date, message.zone_minutes = self.pending.date(at)
 
     def unfeed(self, uids: Iterable[int]) -> None:
         """The target refused these: they may be fed again."""
@@ -171,9 +180,6 @@ class FolderPass:
 
     def position(self, uid: int) -> int:
         """Return where ``uid`` stands in ``pending``; raises KeyError for a UID that was not planned."""
-        at = self._next
-        if at < len(self.pending.uids) and self.pending.uids[at] == uid:
-            return at
         at = bisect_left(self.pending.uids, uid)
         if at == len(self.pending.uids) or self.pending.uids[at] != uid:
             raise KeyError(uid)
@@ -219,10 +225,12 @@ class FolderPass:
         self.left_behind[uid] = row
 
     def _settle(self, uid: int, outcome: Outcome, target_uid: int, size_bytes: int, digest: Digest) -> Record:
-        at = self.position(uid)
+        at = self._next_to_settle
+        if at >= len(self.pending.uids) or self.pending.uids[at] != uid:
+            at = self.position(uid)
         assert not self._settled[at], "a message is settled once"
         self._settled[at] = 1
-        self._next = at + 1
+        self._next_to_settle = at + 1
         earlier = self.left_behind.pop(uid, None)
         if earlier is not None:
             self._totals[earlier.outcome] -= 1

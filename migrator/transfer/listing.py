@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import groupby
-from typing import NamedTuple, TypeVar
+from itertools import groupby, islice
+from typing import Final, NamedTuple, TypeVar
 
 from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned
-from migrator.mail import Folder, FolderPath, MessageMeta
+from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.stores.profiles import choose
 from migrator.transfer.folder_pass import FlagChange, FolderPass
@@ -19,8 +19,10 @@ from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
 from migrator.transfer.names import CAUTIOUS
-from migrator.transfer.plan import CompareFlags, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
+from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
 from migrator.transfer.terms import PassMemory, Terms
+
+PART_MESSAGES: Final = 1000  # planned at once
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -252,40 +254,66 @@ def _scan(source: SourceStore, ledger: Ledger, folders: Sequence[FolderPass], li
 def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], limit: int | None, terms: Terms) -> None:
     above = folder.knowledge.above_watermark if folder.knowledge else frozenset()
     outcomes = {uid: row.outcome for uid, row in folder.left_behind.items()}
-    operations = plan_messages(
-        _counted(folder, items, above),
-        watermark=folder.state.watermark,
-        above_watermark=above,
-        left_behind=outcomes,
-        append_limit_bytes=limit,
-        policy=terms.policy,
-    )
-    for operation in operations:
-        if isinstance(operation, CompareFlags):
-            if terms.policy.mode is Mode.STAGE:
-                folder.compare(operation.meta)
+    is_fresh = not (folder.state.watermark or above or outcomes)
+    for part in _parts(folder, items):
+        if is_fresh and not _has_exceptions(part, limit, terms.policy):
+            _plan_fresh(folder, part)
             continue
-        folder.pending.add(operation.meta)
-        if isinstance(operation, Leave):
-            folder.decided.append((operation.meta.uid, operation.outcome))
+        operations = plan_messages(
+            _counted(folder, part, above),
+            watermark=folder.state.watermark,
+            above_watermark=above,
+            left_behind=outcomes,
+            append_limit_bytes=limit,
+            policy=terms.policy,
+        )
+        for operation in operations:
+            if isinstance(operation, CompareFlags):
+                if terms.policy.mode is Mode.STAGE:
+                    folder.compare(operation.meta)
+                continue
+            folder.pending.add(operation.meta)
+            if isinstance(operation, Leave):
+                folder.decided.append((operation.meta.uid, operation.outcome))
 
 
-def _counted(
-    folder: FolderPass, items: Iterator[MessageMeta | Trouble], above: Container[int]
-) -> Iterator[MessageMeta]:
+def _parts(folder: FolderPass, items: Iterator[MessageMeta | Trouble]) -> Iterator[list[MessageMeta]]:
+    """Yield metadata in parts, up to the first trouble."""
+    while part := list(islice(items, PART_MESSAGES)):
+        trouble = next((item for item in part if isinstance(item, Trouble)), None)
+        if trouble is not None:
+            folder.error = trouble.error
+            part = part[: part.index(trouble)]
+        yield part  # type: ignore[misc]  # no trouble in it any more
+
+
+def _has_exceptions(part: Sequence[MessageMeta], limit: int | None, policy: CopyPolicy) -> bool:
+    """True when a message of ``part`` may be left behind."""
+    if limit is not None and any(meta.size_bytes > limit for meta in part):
+        return True
+    return not policy.copy_deleted and any(DELETED in flags for flags in {meta.flags for meta in part})
+
+
+def _plan_fresh(folder: FolderPass, part: Sequence[MessageMeta]) -> None:
+    """Plan a part of a folder that no record knows: all of it waits. What plan_messages would say, faster."""
+    if part:
+        if folder.listed is not None:
+            folder.listed.extend(meta.uid for meta in part)
+        folder.new_listed += len(part)
+        folder.pending.extend(part)
+
+
+def _counted(folder: FolderPass, metas: Iterable[MessageMeta], above: Container[int]) -> Iterator[MessageMeta]:
     """Pass metadata on; count it by what the ledger knows."""
     listed, watermark = folder.listed, folder.state.watermark
-    for item in items:
-        if isinstance(item, Trouble):
-            folder.error = item.error
-            return
+    for meta in metas:
         if listed is not None:
-            listed.append(item.uid)
-        if item.uid <= watermark or item.uid in above:
+            listed.append(meta.uid)
+        if meta.uid <= watermark or meta.uid in above:
             folder.recorded_listed += 1
         else:
             folder.new_listed += 1
-        yield item
+        yield meta
 
 
 def _look(target: TargetStore, folders: Sequence[FolderPass]) -> None:

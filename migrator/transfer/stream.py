@@ -19,7 +19,7 @@ from migrator.transfer.digest import RunningDigest, digest_whole
 from migrator.transfer.folder_pass import FlagChange, FolderPass
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.plan import Mode
-from migrator.transfer.terms import PassMemory, Terms
+from migrator.transfer.terms import PassMemory, Place, Terms
 
 COMMIT_SECONDS: Final = 2.0
 OUTCOME_BY_CODE: Final = {"message.too_big": Outcome.TOO_BIG, "message.empty": Outcome.EMPTY}
@@ -57,8 +57,9 @@ class Stream:
         self._last_commit = terms.clock.monotonic()
         self._uncommitted = 0
         self._fatal: MigratorError | None = None
-        self._reading: tuple[FolderPass, int] | None = None  # the message whose body is on the line
-        self._alone = False
+        self._first: ReadRequest | None = None  # of what is being read
+        self._taken: Message | None = None  # the last message that came
+        self._alone: Place | None = None  # the suspect that is being read
 
     @property
     def is_stopping(self) -> bool:
@@ -113,25 +114,21 @@ class Stream:
     # -- from the source ------------------------------------------------------------------------------------------
 
     def _feed(self, requests: Sequence[ReadRequest]) -> Iterator[Message]:
-        self._expect(self._by_source[requests[0].path.raw], requests[0].uids[0])
+        self._first, self._taken = requests[0], None
+        stop = self._terms.stop
         for item in self._source.read(requests):
-            if self.is_stopping:
+            if self._fatal is not None or stop.is_set():
                 return
             folder = self._by_source[item.path.raw]
             if isinstance(item, Trouble):
                 self._note_trouble(folder, item.error)
                 continue
-            self._expect(folder, item.uid)
+            self._taken = item
             if folder.error is None and self._is_to_send(folder, item):
                 yield item
             elif item.stream is not None:
                 deque(item.stream, maxlen=0)  # take it off the line unread
-            self._expect(folder, folder.next_after(item.uid))
-
-    def _expect(self, folder: FolderPass, uid: int | None) -> None:
-        """Note whose body comes next, for the case that the line dies of it."""
-        if not self._alone:
-            self._reading = (folder, uid) if uid is not None else None
+        self._first = self._taken = None
 
     def _note_trouble(self, folder: FolderPass, error: MigratorError) -> None:
         if error.radius is not Radius.MESSAGE:
@@ -140,11 +137,8 @@ class Stream:
     def _is_to_send(self, folder: FolderPass, message: Message) -> bool:
         """Prepare a message for the target; False when it is settled without being sent."""
         uid = message.uid
-        try:
-            at = folder.position(uid)
-        except KeyError:
-            return False  # the server volunteers what nobody asked for
-        if folder.is_settled_at(at) or folder.is_fed_before(at):
+        at = folder.feed(uid)
+        if at is None:
             return False
         if message.size_bytes == 0:
             self._leave(folder, uid, Outcome.EMPTY)
@@ -158,9 +152,7 @@ class Stream:
                 return False
         else:
             message.stream = _hashed(message, message.stream or iter(()))
-        message.target = folder.target_path
-        message.flags = folder.kept(folder.pending.flags(at))
-        message.internal_date, message.zone_minutes = folder.pending.date(at)
+        folder.address(message, at)
         if folder.altered:
             _alter(message, folder.altered.get(uid, ()))
         return True
@@ -307,15 +299,13 @@ class Stream:
 
     def _read_suspects(self) -> None:
         """Read the messages at which the line died before, each alone."""
-        self._alone = True
         for key, uid in sorted(self._memory.suspects - self._memory.poison):
             folder = self._by_source.get(key)
             if folder is None or folder.error is not None or self.is_stopping or uid not in folder.unsettled():
                 continue
-            self._reading = (folder, uid)
+            self._alone = (key, uid)
             self._chance(Group(folder, [uid], 1, None), deque())
-            self._reading = None
-        self._alone = False
+            self._alone = None
 
     def _settle_poison(self) -> None:
         for key, uid in self._memory.poison:
@@ -325,10 +315,21 @@ class Stream:
 
     def _note_death(self, error: MigratorError) -> None:
         """Remember which message the source's line died at; the first death of one means nothing."""
-        if error.side is not Side.SOURCE or error.patience is not Patience.NOW or self._reading is None:
+        if error.side is not Side.SOURCE or error.patience is not Patience.NOW:
             return
-        folder, uid = self._reading
-        self._memory.note_death((folder.key, uid), alone=self._alone)
+        place = self._alone or self._reading()
+        if place is not None:
+            self._memory.note_death(place, alone=self._alone is not None)
+
+    def _reading(self) -> Place | None:
+        """Return whose body was on the line, or was to come next."""
+        taken = self._taken
+        if taken is None:
+            return (self._first.path.raw, self._first.uids[0]) if self._first else None
+        if taken.digest is None:
+            return taken.path.raw, taken.uid
+        following = self._by_source[taken.path.raw].next_after(taken.uid)
+        return (taken.path.raw, following) if following is not None else None
 
     def _leave(self, folder: FolderPass, uid: int, outcome: Outcome, error: MigratorError | None = None) -> None:
         folder.settle_left(uid, outcome, error)

@@ -94,9 +94,15 @@ def test_flags_a_target_does_not_keep_are_taken_off() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 2**32), st.integers(0, 2**40), st.none() | st.integers(-(2**40), 2**40))))
 def test_pending_messages_come_out_as_they_went_in(messages: list[tuple[int, int, int | None]]) -> None:
-    pending = Pending(FlagTable())
-    for uid, size, date in messages:
-        pending.add(meta(uid, size, frozenset({str(uid % 3)}), date))
+    pending, at_once = Pending(FlagTable()), Pending(FlagTable())
+    metas = [meta(uid, size, frozenset({str(uid % 3)}), date) for uid, size, date in messages]
+    for each in metas:
+        pending.add(each)
+    if metas:
+        at_once.extend(metas)
+    for at in range(len(metas)):
+        assert (at_once.uids[at], at_once.size_bytes(at)) == (pending.uids[at], pending.size_bytes(at))
+        assert (at_once.date(at), at_once.flags(at)) == (pending.date(at), pending.flags(at))
     assert len(pending) == len(messages)
     assert pending.total_bytes() == sum(size for _, size, _ in messages)
     for at, (uid, size, date) in enumerate(messages):

@@ -46,12 +46,20 @@ def _middle(laps: list[Lap], name: str) -> float:
     return median(getattr(lap, name) or 0 for lap in laps)
 
 
+def without_delay(cell: Cell, cells: list[Cell]) -> Cell | None:
+    """Return the cell of the same corpus at no distance, where it was measured."""
+    same = [other for other in cells if other.corpus.name == cell.corpus.name and other.rtt_ms == 0]
+    return same[0] if same and same[0].ceilings else None
+
+
 def limit_seconds(cell: Cell, cells: list[Cell]) -> float | None:
     """Return what the servers alone take: measured without delay in the same run, plus five round trips."""
-    for other in cells:
-        if other.corpus.name == cell.corpus.name and other.rtt_ms == 0 and other.ceilings:
-            return median(run.seconds for run in other.ceilings) + ROUND_TRIPS * cell.rtt_ms / 1000
-    return None
+    near = without_delay(cell, cells)
+    return _alone(near) + ROUND_TRIPS * cell.rtt_ms / 1000 if near else None
+
+
+def _alone(cell: Cell) -> float:
+    return median(run.seconds for run in cell.ceilings)
 
 
 def table(cells: list[Cell]) -> str:
@@ -112,33 +120,43 @@ def goals(cells: list[Cell]) -> list[Goal]:
     """Return the goals that these cells can show, met or missed. Cut-down corpora show none: the start weighs more."""
     found = []
     for cell in cells:
-        results = cell.results.get(US)
-        if results and "/" not in cell.corpus.name:
-            found += _cell_goals(cell, results, limit_seconds(cell, cells), limit_seconds_at_0(cell, cells))
+        if cell.results.get(US) and "/" not in cell.corpus.name:
+            found += _cell_goals(cell, without_delay(cell, cells))
     return found
 
 
-def limit_seconds_at_0(cell: Cell, cells: list[Cell]) -> float | None:
-    """Return the servers' own time without delay."""
-    limit = limit_seconds(cell, cells)
-    return None if limit is None else limit - ROUND_TRIPS * cell.rtt_ms / 1000
-
-
-def _cell_goals(cell: Cell, results: list[Result], limit: float | None, at_0: float | None) -> list[Goal]:
+def _cell_goals(cell: Cell, near: Cell | None) -> list[Goal]:
+    results = cell.results[US]
     copies, agains = [result.copy for result in results], [result.again for result in results]
-    seconds = _middle(copies, "seconds")
     found = [_memory_goal(cell, copies), _same_goal(cell, results)]
-    if cell.corpus.name == "many":
-        if cell.rtt_ms == 0:
-            found.append(Goal(f"{cell.title}: {seconds:.2f} s of {GOAL_MANY_SECONDS}", seconds <= GOAL_MANY_SECONDS))
-    elif limit and at_0 and cell.rtt_ms == 0 and cell.corpus.name != "huge":
-        share, wanted = limit / seconds, GOAL_SHARE.get(cell.corpus.name, GOAL_SHARE_ELSE)
-        found.append(Goal(f"{cell.title}: {share:.2f} of the limit, wanted {wanted}", share >= wanted))
-    elif at_0 and cell.rtt_ms:
-        trips = (seconds - at_0) / (cell.rtt_ms / 1000)
-        text = f"{cell.title}: the limit without delay and {trips:.1f} round trips, wanted {GOAL_ROUND_TRIPS}"
-        found += [Goal(text, trips <= GOAL_ROUND_TRIPS), *_again_goals(cell, agains)]
+    if cell.corpus.name == "many" and cell.rtt_ms == 0:
+        found.append(_many_goal(cell, copies))
+    if cell.corpus.name not in ("many", "huge") and cell.rtt_ms == 0:
+        found.append(_share_goal(cell, copies))
+    if cell.corpus.name != "many" and cell.rtt_ms and near:
+        found += [_distance_goal(cell, near), *_again_goals(cell, agains)]
     return found
+
+
+def _many_goal(cell: Cell, copies: list[Lap]) -> Goal:
+    seconds = _middle(copies, "seconds")
+    return Goal(f"{cell.title}: {seconds:.2f} s, wanted {GOAL_MANY_SECONDS}", seconds <= GOAL_MANY_SECONDS)
+
+
+def _share_goal(cell: Cell, copies: list[Lap]) -> Goal:
+    share, wanted = _alone(cell) / _middle(copies, "seconds"), GOAL_SHARE.get(cell.corpus.name, GOAL_SHARE_ELSE)
+    return Goal(f"{cell.title}: {share:.3f} of the limit, wanted {wanted}", share >= wanted)
+
+
+def _distance_goal(cell: Cell, near: Cell) -> Goal:
+    rtt_seconds = cell.rtt_ms / 1000
+    seconds, ours_near = (_middle([result.copy for result in one.results[US]], "seconds") for one in (cell, near))
+    trips, slope = (seconds - _alone(near)) / rtt_seconds, (seconds - ours_near) / rtt_seconds
+    text = (
+        f"{cell.title}: the limit without delay and {trips:.1f} round trips, wanted {GOAL_ROUND_TRIPS} "
+        f"({slope:.1f} above our own time without delay)"
+    )
+    return Goal(text, trips <= GOAL_ROUND_TRIPS)
 
 
 def _memory_goal(cell: Cell, copies: list[Lap]) -> Goal:

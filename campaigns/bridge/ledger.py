@@ -1,0 +1,222 @@
+"""The ledger of one account in the database, for whoever holds the account's lease.
+
+Each transaction begins by holding the row of the account with the epoch of the lease: a worker whose lease went to
+another writes nothing, and no two workers ever write side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q
+
+from campaigns.bridge.lease import Lease, hold
+from campaigns.models import Account, LedgerFolder, LedgerLeaf, LeftBehindMessage
+from migrator.errors import MigratorError
+from migrator.mail import Outcome
+from migrator.transfer.chain import NO_LEAF, Tip, advance
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
+
+LEAVES_AT_ONCE: Final = 8  # some 400 KB
+ROWS_AT_ONCE: Final = 500
+REPLY_CHARACTERS: Final = 500
+_LEAF: Final = ("source_uidvalidity", "target_uidvalidity", "number", "packed", "previous", "digest")
+# The fields of a FolderState that have no column of their own.
+_STATE: Final = tuple(
+    field.name for field in fields(FolderState) if field.name not in ("source", "target", "leaves", "tip")
+)
+
+
+class OrmLedger:
+    """Implements :class:`migrator.transfer.ledger.Ledger` for the account of ``lease``.
+
+    Whatever writes raises ``LeaseLost`` when the lease is no longer ours; nothing is written then.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._account = lease.account_id
+
+    def bind(self, source: str, target: str) -> None:
+        """See Ledger."""
+        with transaction.atomic():
+            hold(self._lease)
+            rows = Account.objects.filter(pk=self._account)
+            pair = rows.values_list("ledger_source", "ledger_target").get()
+            if pair == ("", ""):
+                rows.update(ledger_source=source, ledger_target=target)
+            elif pair != (source, target):
+                raise MigratorError("ledger.other_pair")
+
+    def states(self) -> list[FolderState]:
+        """See Ledger."""
+        rows = LedgerFolder.objects.filter(account=self._account).order_by("source")
+        return [_state_of_row(row) for row in rows if row.state]
+
+    def begin(self, states: Sequence[FolderState]) -> None:
+        """See Ledger."""
+        self.commit(states=states)
+
+    def commit(
+        self,
+        *,
+        leaves: Sequence[Leaf] = (),
+        states: Sequence[FolderState] = (),
+        left_behind: Sequence[LeftBehind] = (),
+        resolved: Sequence[tuple[bytes, int, int]] = (),
+    ) -> None:
+        """See Ledger."""
+        written = {*(leaf.folder for leaf in leaves), *(s.source for s in states), *(row.folder for row in left_behind)}
+        with transaction.atomic():
+            hold(self._lease)
+            before = self._rows(written | {key[0] for key in resolved})
+            advance(lambda name: _tip(before.get(name)), leaves, states)
+            folders = before | self._put(written, before, leaves, states)
+            LedgerLeaf.objects.bulk_create(_row_of_leaf(leaf, folders[leaf.folder].pk) for leaf in leaves)
+            _remove_left_behind([(folders[key[0]].pk, *key[1:]) for key in resolved if key[0] in folders])
+            _put_left_behind([_row_of_left_behind(row, folders[row.folder].pk) for row in left_behind])
+
+    def _rows(self, names: Iterable[bytes]) -> dict[bytes, LedgerFolder]:
+        rows: dict[bytes, LedgerFolder] = {}
+        for some in _pieces([_hash(name) for name in names]):
+            found = LedgerFolder.objects.filter(account=self._account, source_sha256__in=some)
+            rows.update({bytes(row.source): row for row in found})
+        return rows
+
+    def _put(
+        self,
+        names: Iterable[bytes],
+        before: Mapping[bytes, LedgerFolder],
+        leaves: Sequence[Leaf],
+        states: Sequence[FolderState],
+    ) -> dict[bytes, LedgerFolder]:
+        """Write the rows of folders as they are after ``leaves`` and ``states``; return them."""
+        rows = {name: self._row(name, before.get(name)) for name in names}
+        for leaf in leaves:
+            rows[leaf.folder].leaves, rows[leaf.folder].tip = leaf.number + 1, leaf.digest
+        for state in states:
+            row = rows[state.source]
+            row.target, row.state, row.leaves, row.tip = state.target, _state_as_json(state), state.leaves, state.tip
+        LedgerFolder.objects.bulk_create(
+            rows.values(),
+            batch_size=ROWS_AT_ONCE,
+            update_conflicts=True,
+            unique_fields=["account", "source_sha256"],
+            update_fields=["target", "state", "leaves", "tip"],
+        )
+        return rows
+
+    def _row(self, name: bytes, before: LedgerFolder | None) -> LedgerFolder:
+        """Return the row of a folder without its key: the insertion finds the one that is there by its name."""
+        row = LedgerFolder(account_id=self._account, source=name, source_sha256=_hash(name))
+        row.target, row.state = (before.target, before.state) if before else (b"", {})
+        row.leaves, row.tip = _tip(before)
+        return row
+
+    def leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger. Raises ``MigratorError("ledger.damaged")`` where the chain does not hold."""
+        row = self._rows([folder]).get(folder)
+        end, tip = _tip(row), NO_LEAF
+        while row is not None and tip.leaves < end.leaves:
+            some = LedgerLeaf.objects.filter(folder=row, number__gte=tip.leaves, number__lt=end.leaves)
+            found = [_leaf_of_row(folder, one) for one in some.order_by("number")[:LEAVES_AT_ONCE]]
+            for leaf in found:
+                if (leaf.number, leaf.previous) != tip or not leaf.is_intact():
+                    raise _damaged(self._account)
+                yield leaf
+                tip = Tip(leaf.number + 1, leaf.digest)
+            if not found:
+                break
+        if tip != end:
+            raise _damaged(self._account)
+
+    def left_behind(self) -> Iterator[LeftBehind]:
+        """See Ledger."""
+        for row in LedgerFolder.objects.filter(account=self._account).order_by("source").only("source"):
+            rows, after = LeftBehindMessage.objects.filter(folder=row).order_by("source_uidvalidity", "uid"), (-1, -1)
+            while some := list(rows.filter(_later_than(*after))[:ROWS_AT_ONCE]):
+                for one in some:
+                    place = (bytes(row.source), one.source_uidvalidity, one.uid)
+                    yield LeftBehind(*place, Outcome(one.outcome), one.code, one.reply)
+                after = (some[-1].source_uidvalidity, some[-1].uid)
+
+
+def _hash(name: bytes) -> str:
+    return hashlib.sha256(name).hexdigest()
+
+
+def _pieces(hashes: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (hashes[start : start + ROWS_AT_ONCE] for start in range(0, len(hashes), ROWS_AT_ONCE))
+
+
+def _tip(row: LedgerFolder | None) -> Tip:
+    return Tip(row.leaves, bytes(row.tip)) if row else NO_LEAF
+
+
+def _damaged(account: int) -> MigratorError:
+    return MigratorError("ledger.damaged", reply=f"account {account}")
+
+
+def _row_of_leaf(leaf: Leaf, folder: int) -> LedgerLeaf:
+    columns = {name: getattr(leaf, name) for name in _LEAF}
+    return LedgerLeaf(folder_id=folder, **columns)
+
+
+def _leaf_of_row(folder: bytes, row: LedgerLeaf) -> Leaf:
+    packed, previous, digest = bytes(row.packed), bytes(row.previous), bytes(row.digest)
+    return Leaf(folder, row.source_uidvalidity, row.target_uidvalidity, row.number, packed, previous, digest)
+
+
+def _state_as_json(state: FolderState) -> dict[str, Any]:
+    totals = {str(int(outcome)): count for outcome, count in state.totals.items()}
+    return {name: getattr(state, name) for name in _STATE} | {"totals": totals}
+
+
+def _state_of_row(row: LedgerFolder) -> FolderState:
+    totals = {Outcome(int(outcome)): count for outcome, count in row.state["totals"].items()}
+    columns: dict[str, Any] = row.state | {"totals": totals, "leaves": row.leaves, "tip": bytes(row.tip)}
+    return FolderState(source=bytes(row.source), target=bytes(row.target), **columns)
+
+
+def _later_than(uidvalidity: int, uid: int) -> Q:
+    return Q(source_uidvalidity__gt=uidvalidity) | Q(source_uidvalidity=uidvalidity, uid__gt=uid)
+
+
+def _row_of_left_behind(row: LeftBehind, folder: int) -> LeftBehindMessage:
+    return LeftBehindMessage(
+        folder_id=folder,
+        source_uidvalidity=row.source_uidvalidity,
+        uid=row.uid,
+        outcome=int(row.outcome),
+        code=row.code,
+        reply=storable(row.reply),
+    )
+
+
+def _put_left_behind(rows: Sequence[LeftBehindMessage]) -> None:
+    LeftBehindMessage.objects.bulk_create(
+        {(row.folder_id, row.source_uidvalidity, row.uid): row for row in rows}.values(),
+        batch_size=ROWS_AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["folder", "source_uidvalidity", "uid"],
+        update_fields=["outcome", "code", "reply"],
+    )
+
+
+def _remove_left_behind(keys: Sequence[tuple[int, int, int]]) -> None:
+    by_numbering: dict[tuple[int, int], list[int]] = {}
+    for folder, uidvalidity, uid in keys:
+        by_numbering.setdefault((folder, uidvalidity), []).append(uid)
+    for (folder, uidvalidity), uids in by_numbering.items():
+        for start in range(0, len(uids), ROWS_AT_ONCE):
+            some = uids[start : start + ROWS_AT_ONCE]
+            LeftBehindMessage.objects.filter(folder=folder, source_uidvalidity=uidvalidity, uid__in=some).delete()
+
+
+def storable(reply: str) -> str:
+    """Return the words of a server as every database takes them: no NUL, no lone surrogates, not endless."""
+    return reply[:REPLY_CHARACTERS].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -12,6 +12,7 @@ from django.core.management import execute_from_command_line
 
 def main() -> None:
     """Run one command. A wrong setting is one sentence, not a traceback."""
+    os.umask(0o077)  # database, queue and backups are nobody else's
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "campaigns.settings")
     try:
         execute_from_command_line(sys.argv)

@@ -45,7 +45,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _make(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents=True does not give its mode to parents
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _write(folder: Path, text: bytes) -> None:

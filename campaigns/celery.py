@@ -14,7 +14,7 @@ from typing import Any, Final
 from celery import Celery, signals
 from django.conf import settings
 from django.db import DatabaseError, connection
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from campaigns import broker
 from campaigns.services import beats
@@ -38,7 +38,7 @@ app = Celery("mailferry", set_as_current=True)
 def _broker() -> dict[str, Any]:
     if not settings.REDIS_URL:
         options: dict[str, Any] = {"folder": str(settings.QUEUE_FOLDER), "polling_interval": 0.2}
-        return {"broker_url": f"{broker.ALIAS}://", "broker_transport_options": options}
+        return {"broker_url": f"{broker.ALIAS}://localhost", "broker_transport_options": options}
     # Without a socket timeout, sending on a line that died silently waits for ever.
     options = {
         "global_keyprefix": "mailferry:",
@@ -54,7 +54,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     task_publish_retry=False,  # the ticker rings again; a page must not wait for a queue that is away
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues=[Queue(name, Exchange("mailferry"), routing_key=name) for name in QUEUES],
     task_create_missing_queues=False,
     task_default_queue=CONTROL,
     task_routes={

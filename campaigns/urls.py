@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from campaigns.views.first_link import choose_password, open_link
+from campaigns.views.health import health
+from campaigns.views.home import home
+from campaigns.views.metrics import metrics
+
+urlpatterns: list[URLPattern] = [
+    path("", home, name="home"),
+    path("first", choose_password, name="choose_password"),
+    path("first/<str:token>", open_link, name="open_link"),
+    path("healthz", health, name="health"),
+    path("metrics", metrics, name="metrics"),
+]

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 
@@ -55,13 +55,12 @@ def hold_alone() -> ExitStack:
 
 def has_database() -> bool:
     """True when there are tables of an earlier start. Raises ``Unfit`` when the database cannot be asked."""
-    name = settings.DATABASES["default"]["NAME"]
-    if connection.vendor == "sqlite" and not Path(name).exists():
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
         return False
     try:
         return bool(connection.introspection.table_names())
-    except OperationalError as error:
-        raise Unfit(f"The database cannot be reached: {str(error).strip()}") from error
+    except DatabaseError as error:
+        raise Unfit(f"The database cannot be read: {str(error).strip()}") from error
 
 
 def missing_keys() -> list[Path]:
@@ -82,13 +81,14 @@ def require_keys() -> None:
 def require_ready() -> None:
     """Raise ``Unfit`` unless the keys and all tables are there: for programs that start on their own."""
     require_keys()
-    if missing_keys() or not has_database() or _unapplied():
+    if missing_keys() or not has_database() or not is_ready():
         raise Unfit("This installation is not prepared: run `manage.py prepare` first.")
 
 
-def _unapplied() -> bool:
+def is_ready() -> bool:
+    """True when the tables are those of this version."""
     executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 def _make_keys() -> None:

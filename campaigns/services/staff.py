@@ -50,33 +50,40 @@ def link(user: User) -> str:
     return token
 
 
-def whose(token: str) -> User:
-    """Return the person whom ``token`` lets in. Raises ``LinkRefused``."""
-    try:
-        return _valid(token).select_related("user").get().user
-    except OneTimeLink.DoesNotExist as error:
-        raise LinkRefused from error
+def find_link(token: str) -> OneTimeLink:
+    """Return the link whose token this is. Raises ``LinkRefused``."""
+    link = _good_links().filter(token_sha256=_hash(token)).first()
+    if link is None:
+        raise LinkRefused
+    return link
 
 
-def choose_password(token: str, password: str) -> User:
-    """Use up ``token`` and give its person ``password``.
+def whose(link_id: int) -> User:
+    """Return the person whom a link lets in. Raises ``LinkRefused``."""
+    link = _good_links().filter(pk=link_id).select_related("user").first()
+    if link is None:
+        raise LinkRefused
+    return link.user
+
+
+def choose_password(link_id: int, password: str) -> User:
+    """Use up a link and give its person ``password``.
 
     Raises ``LinkRefused``, or Django's ``ValidationError`` for a password that is too easy; then the link stays good.
     """
-    user = whose(token)
+    user = whose(link_id)
     validate_password(password, user)
     user.set_password(password)
     with transaction.atomic():
-        if _valid(token).update(used_at=timezone.now()) != 1:  # somebody was faster with the same link
+        if _good_links().filter(pk=link_id).update(used_at=timezone.now()) != 1:  # somebody was faster
             raise LinkRefused
         user.save(update_fields=["password"])
         Event.objects.create(name="staff.password.chosen", actor=user, actor_name=user.username)
     return user
 
 
-def _valid(token: str) -> QuerySet[OneTimeLink]:
-    rows = OneTimeLink.objects.filter(token_sha256=_hash(token), used_at=None, expires_at__gt=timezone.now())
-    return rows.filter(user__is_active=True)
+def _good_links() -> QuerySet[OneTimeLink]:
+    return OneTimeLink.objects.filter(used_at=None, expires_at__gt=timezone.now(), user__is_active=True)
 
 
 def _hash(token: str) -> str:

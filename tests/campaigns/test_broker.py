@@ -105,7 +105,8 @@ def test_nobody_else_on_the_machine_reads_the_queue(line: Connection, folder: Pa
         send(line, "one")
     finally:
         os.umask(before)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder / "stage", waiting(folder)[0])] == [0o700, 0o600]
+    places = (folder, folder / "stage", waiting(folder)[0])
+    assert [stat.S_IMODE(path.stat().st_mode) for path in places] == [0o700, 0o700, 0o600]
 
 
 def test_a_message_cut_short_by_a_power_failure_is_dropped(line: Connection, folder: Path) -> None:

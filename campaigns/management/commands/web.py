@@ -15,7 +15,8 @@ from campaigns.services import installation
 
 def arguments(fd: int | None) -> list[str]:
     """Return gunicorn's arguments: one process, so that threads share what they remember."""
-    argv = ["--worker-class=gthread", "--workers=1", "--threads=16", "--log-level=warning", "--no-control-socket"]
+    argv = ["--worker-class=gthread", "--workers=1", "--threads=16", "--log-level=warning"]
+    argv += ["--no-control-socket", f"--umask={0o077}"]
     argv += [f"--pythonpath={settings.BASE_DIR}", f"--bind={_place(fd)}"]
     argv += [f"--forwarded-allow-ips={','.join(settings.TRUSTED_PROXY)}"]
     if settings.TLS_CERTIFICATE:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import ArgumentParser
 from typing import Any
 
+from celery.platforms import SecurityWarning
 from django.core.management.base import BaseCommand, CommandError
 
 from campaigns.celery import QUEUES, app
@@ -28,5 +30,6 @@ class Command(BaseCommand):
             raise CommandError(f"There is no queue {min(unknown)!r}: the queues are {', '.join(QUEUES)}.")
         installation.require_ready()
         name = beats.full_name(options["name"] or queues.replace(",", "-"))
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING"]
-        app.worker_main(["worker", f"--queues={queues}", f"--hostname={name}", *quiet])
+        warnings.simplefilter("ignore", SecurityWarning)  # that root runs it: in a container root is nobody special
+        alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # its beats are rows
+        app.worker_main(["--quiet", "worker", f"--queues={queues}", f"--hostname={name}", *alone, "--loglevel=WARNING"])

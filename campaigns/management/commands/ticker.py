@@ -1,0 +1,89 @@
+"""The clock of the panel: once a second it lets the scheduling service look, and rings for what is due."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from kombu.exceptions import OperationalError
+
+from campaigns.bridge.lease import Lease
+from campaigns.celery import CUTOVER, STAGE, app
+from campaigns.services import beats, installation, scheduling
+
+_TICK_SECONDS: Final = 1.0
+_TASKS: Final = {STAGE: "campaigns.tasks.run_stage", CUTOVER: "campaigns.tasks.run_cutover"}
+
+log = logging.getLogger(__name__)
+
+Ring = Callable[[Lease], None]
+
+
+def ring(lease: Lease) -> None:
+    """Call a worker for a claimed account. Raises ``OperationalError`` when the queue is away."""
+    app.send_task(_TASKS[lease.kind.queue], args=(lease.account_id, lease.epoch))
+
+
+class Ticker:
+    """Ticks until it is told to stop. Nothing that goes wrong outside ends it: the next tick tries again."""
+
+    def __init__(self, tick: Callable[[], scheduling.TickReport], ring: Ring) -> None:
+        self._tick = tick
+        self._ring = ring
+        self._stop = threading.Event()
+        self._next_beat = 0.0
+
+    def stop(self, *_: object) -> None:
+        """End after the tick that is going on. May be called by a signal."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Tick every second, or as fast as ticks take."""
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            self.turn()
+            self._stop.wait(_TICK_SECONDS - (time.monotonic() - begun))
+
+    def turn(self) -> None:
+        """Do one tick, ring for what it claimed, and beat."""
+        try:
+            self._beat()
+            report = self._tick()
+        except DatabaseError as error:
+            log.warning("the database did not answer, the next tick tries again: %s", str(error).strip())
+            connection.close()
+            return
+        self._ring_all(report)
+
+    def _ring_all(self, report: scheduling.TickReport) -> None:
+        try:
+            for lease in report.claimed:
+                self._ring(lease)
+        except OperationalError as error:  # their leases run out, and a later tick claims them again
+            log.warning("the queue did not answer, accounts wait for a later tick: %s", error)
+
+    def _beat(self) -> None:
+        if time.monotonic() >= self._next_beat:
+            beats.beat(beats.full_name(beats.TICKER), queues=beats.TICKER)
+            self._next_beat = time.monotonic() + beats.EVERY_SECONDS
+
+
+class Command(BaseCommand):
+    """Runs once per installation. A second one would find everything claimed and do no harm."""
+
+    help = "Claims what is due and calls workers for it, every second."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        installation.require_ready()
+        ticker = Ticker(scheduling.tick, ring)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, ticker.stop)
+        ticker.run()
+        beats.forget(beats.full_name(beats.TICKER))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from django.db import DatabaseError, connection, transaction
@@ -30,6 +33,9 @@ TRUST_SECONDS: Final = LEASE_SECONDS * 2 / 3  # a lane that was not renewed for 
 
 # Somebody's sign-in may be refused in these: a stop asks the next worker to go back, it never leaves the account lying.
 LOCKED_OUT: Final = (AccountState.CUTTING_OVER, AccountState.ROLLING_BACK)
+
+# In these an account may rest when a person wants it to.
+STOPPABLE: Final = (AccountState.NEW, AccountState.CHECKING, AccountState.STAGING, AccountState.READY)
 
 # The moves of ownership. UNKNOWN lies between any two others: the effect is journalled before it is begun.
 _OWNER_BEFORE: Final = {
@@ -164,7 +170,7 @@ def renew(lease: Lease, now: datetime | None = None) -> None:
 # What becomes of a wish to stop when the lease ends.
 _STOP_COLUMNS: Final = {
     "is_stopped": Case(
-        When(Q(stop_requested=True) & ~Q(state__in=LOCKED_OUT), then=Value(True)),
+        When(Q(stop_requested=True, state__in=STOPPABLE), then=Value(True)),
         default=F("is_stopped"),
         output_field=BooleanField(),
     ),
@@ -177,6 +183,34 @@ _STOP_COLUMNS: Final = {
 def release(lease: Lease) -> bool:
     """Give the account back. A wish to stop becomes ``is_stopped``. False when it was not ours any more."""
     return lease.rows().update(lease_until=None, lease_holder="", lease_kind="", **_STOP_COLUMNS) == 1
+
+
+def holder_name(worker: str) -> str:
+    """Return how this process of the worker ``worker`` (NAME@HOST) signs its leases."""
+    return f"{worker}:{os.getpid()}:{_pid_space()}"
+
+
+def is_gone(holder: str) -> bool:
+    """True when ``holder`` is proved dead: a process of this very machine that does not exist any more."""
+    worker, _, rest = holder.partition(":")
+    pid, _, space = rest.partition(":")
+    if worker.rpartition("@")[2] != socket.gethostname() or space != _pid_space() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _pid_space() -> str:
+    """Tell containers apart that share a host name: each counts its processes for itself."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
 
 
 class Keeper:

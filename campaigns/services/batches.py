@@ -1,0 +1,201 @@
+"""Batches: a list of accounts cut into parts that move together, each with its start, its window and its brakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F, Max, Sum
+from django.utils import timezone
+
+from campaigns.models import Account, Batch, BatchCount, Campaign
+from campaigns.services.campaigns import require_open
+from campaigns.services.events import Actor, record
+from campaigns.services.refusals import Refused
+from campaigns.states import AccountState
+
+# What administrators of mail servers recommend to disable at a time.
+SIZE: Final = 1000
+_ROWS_AT_ONCE: Final = 500
+
+# Accounts in these count as failed where a batch brakes by itself.
+FAILURES: Final = (AccountState.FAILED, AccountState.HELD, AccountState.ATTENTION)
+
+# What may be set of a batch, and its range.
+LIMITS: Final = {
+    "parallel_cutovers": (1, 1000),
+    "canary": (0, 1_000_000),
+    "stop_at_failed_percent": (1, 100),
+    "max_attempts": (1, 100),
+    "ready_messages": (0, 1_000_000_000),
+    "ready_seconds": (1, 86_400),
+    "cutover_seconds": (30, 86_400),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When batches begin. Each after the first is ``every`` later, with its window; None: all at once."""
+
+    starts_at: datetime | None = None
+    window_begins_at: datetime | None = None
+    window_ends_at: datetime | None = None
+    every: timedelta | None = None
+
+    def columns(self, place: int) -> dict[str, datetime | None]:
+        """Return the times of the batch in this place, from 0."""
+        later = (self.every or timedelta()) * place
+        times = {
+            "starts_at": self.starts_at,
+            "window_begins_at": self.window_begins_at,
+            "window_ends_at": self.window_ends_at,
+        }
+        return {name: time + later if time else None for name, time in times.items()}
+
+
+def cut(
+    campaign: Campaign,
+    accounts: Sequence[Account],
+    *,
+    actor: Actor,
+    size: int = SIZE,
+    timetable: Timetable | None = None,
+    **limits: int,
+) -> list[Batch]:
+    """Store ``accounts``, in their order, in as many batches of ``size`` as they need, all or nothing.
+
+    The accounts are not stored yet; campaign and batch are filled in, and their servers where they name none.
+    ``limits`` are those of LIMITS. Raises ``Refused``, and ``IntegrityError`` for a mailbox that is there already.
+    """
+    if size < 1:
+        raise Refused("batch.size")
+    times = timetable or Timetable()
+    _check_window(times.window_begins_at, times.window_ends_at)
+    _check_limits(limits)
+    with transaction.atomic():
+        require_open(campaign.pk)
+        number = (Batch.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"] or 0) + 1
+        batches = []
+        for place, start in enumerate(range(0, len(accounts), size)):
+            columns = {**times.columns(place), **limits}
+            batch = _create(campaign, number + place, columns, actor)
+            add(batch, accounts[start : start + size], actor=actor)
+            batches.append(batch)
+        return batches
+
+
+def _create(campaign: Campaign, number: int, columns: dict[str, Any], actor: Actor) -> Batch:
+    batch = Batch.objects.create(campaign=campaign, number=number, name=f"{number}", **columns)
+    BatchCount.objects.bulk_create(BatchCount(batch=batch, state=state) for state in AccountState)
+    record("batch.created", actor=actor, campaign_id=campaign.pk, batch_id=batch.pk)
+    return batch
+
+
+def add(batch: Batch, accounts: Sequence[Account], *, actor: Actor) -> None:
+    """Store more accounts in a batch, as ``new``. Raises ``IntegrityError`` for a mailbox that is there already."""
+    campaign = batch.campaign
+    for account in accounts:
+        account.campaign, account.batch, account.state = campaign, batch, AccountState.NEW
+        if not account.source_id:
+            account.source = campaign.source
+        if not account.target_id:
+            account.target = campaign.target
+    with transaction.atomic():
+        require_open(campaign.pk)
+        Account.objects.bulk_create(accounts, batch_size=_ROWS_AT_ONCE)
+        count, _ = BatchCount.objects.get_or_create(batch=batch, state=AccountState.NEW)
+        BatchCount.objects.filter(pk=count.pk).update(accounts=F("accounts") + len(accounts))
+        Batch.objects.filter(pk=batch.pk).update(ended_at=None)
+        record("batch.filled", actor=actor, campaign_id=campaign.pk, batch_id=batch.pk, accounts=len(accounts))
+
+
+def plan(batch: Batch, *, actor: Actor, timetable: Timetable | None = None, name: str = "", **limits: int) -> None:
+    """Set start, window, name and limits of a batch. What is under way is not touched. Raises ``Refused``."""
+    _check_limits(limits)
+    columns: dict[str, Any] = dict(limits)
+    if timetable is not None:
+        _check_window(timetable.window_begins_at, timetable.window_ends_at)
+        columns |= timetable.columns(0)
+    if name.strip():
+        columns["name"] = name.strip()
+    with transaction.atomic():
+        require_open(batch.campaign_id)
+        Batch.objects.filter(pk=batch.pk).update(**columns)
+        _tell(batch, "batch.planned", actor, fields=sorted(columns))
+    batch.refresh_from_db()
+
+
+def _check_window(begins_at: datetime | None, ends_at: datetime | None) -> None:
+    if begins_at and ends_at and begins_at >= ends_at:
+        raise Refused("batch.window")
+
+
+def _check_limits(limits: dict[str, int]) -> None:
+    for name, value in limits.items():
+        lowest, highest = LIMITS[name]
+        if not lowest <= value <= highest:
+            raise Refused("batch.limit")
+
+
+def start(batch: Batch, *, actor: Actor) -> None:
+    """Let the accounts of a batch be checked, and copied ahead where the recipe does that. Raises ``Refused``."""
+    if not BatchCount.objects.filter(batch=batch).aggregate(accounts=Sum("accounts"))["accounts"]:
+        raise Refused("batch.empty")
+    require_open(batch.campaign_id)
+    _set(batch, "batch.started", actor, "batch.started", {"started_at": None}, {"started_at": timezone.now()})
+
+
+def go(batch: Batch, *, actor: Actor) -> None:
+    """Say go: within the window, ready accounts are cut over from now on. Raises ``Refused``."""
+    require_open(batch.campaign_id)
+    _set(batch, "batch.go", actor, "batch.gone", {"go_at": None}, {"go_at": timezone.now()})
+
+
+def withdraw_go(batch: Batch, *, actor: Actor) -> None:
+    """Begin no more cutovers until somebody says go again. Raises ``Refused``."""
+    _set(batch, "batch.go_withdrawn", actor, "batch.not_gone", {"go_at__isnull": False}, {"go_at": None})
+
+
+def pass_canary(batch: Batch, *, actor: Actor) -> None:
+    """The first accounts are well: let the others follow. Raises ``Refused``."""
+    waits = {"canary__gt": 0, "canary_passed_at": None}
+    _set(batch, "batch.canary_passed", actor, "batch.no_canary", waits, {"canary_passed_at": timezone.now()})
+
+
+def pause(batch: Batch, *, actor: Actor, reason: str = "") -> bool:
+    """Begin nothing more; what copies stops soon, who is being cut over is finished. False when it was paused."""
+    with transaction.atomic():
+        if Batch.objects.filter(pk=batch.pk, is_paused=False).update(is_paused=True) != 1:
+            return False
+        _tell(batch, "batch.paused", actor, reason=reason)
+    batch.refresh_from_db()
+    return True
+
+
+def resume(batch: Batch, *, actor: Actor) -> bool:
+    """Go on after a pause, accepting what has failed so far. False when it was not paused."""
+    with transaction.atomic():
+        failures = BatchCount.objects.filter(batch=batch, state__in=FAILURES)
+        accepted = failures.aggregate(accounts=Sum("accounts"))["accounts"] or 0
+        rows = Batch.objects.filter(pk=batch.pk, is_paused=True)
+        if rows.update(is_paused=False, failures_accepted=accepted) != 1:
+            return False
+        _tell(batch, "batch.resumed", actor)
+    batch.refresh_from_db()
+    return True
+
+
+def _set(batch: Batch, name: str, actor: Actor, refusal: str, expect: dict[str, Any], columns: dict[str, Any]) -> None:
+    """Change a batch that is as expected, with its event, or refuse."""
+    with transaction.atomic():
+        if Batch.objects.filter(pk=batch.pk, **expect).update(**columns) != 1:
+            raise Refused(refusal)
+        _tell(batch, name, actor)
+    batch.refresh_from_db()
+
+
+def _tell(batch: Batch, name: str, actor: Actor, **facts: Any) -> None:
+    record(name, actor=actor, campaign_id=batch.campaign_id, batch_id=batch.pk, **facts)

@@ -1,0 +1,97 @@
+"""Campaigns: planned, copied for another try, paused, closed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Sum
+from django.utils import timezone
+
+from campaigns.models import Account, BatchCount, Campaign, Server
+from campaigns.services.events import Actor, record
+from campaigns.services.refusals import Refused
+from campaigns.states import AccountState
+from migrator.recipes import RECIPES
+
+# Options that a copy of a campaign takes over, beside its two servers.
+OPTIONS: Final = (
+    "source_directory",
+    "target_directory",
+    "route",
+    "source_sessions",
+    "recipe",
+    "verify_level",
+    "copies_deleted",
+    "catch_up_minutes",
+    "catch_up_days",
+    "refresh_hours",
+)
+
+# A campaign with such an account cannot be closed: somebody may be locked out, or nobody knows where they are.
+_UNSETTLED: Final = (
+    AccountState.CUTTING_OVER,
+    AccountState.ROLLING_BACK,
+    AccountState.HELD,
+    AccountState.ATTENTION,
+)
+
+
+def create(name: str, *, source: Server, target: Server, actor: Actor, **options: Any) -> Campaign:
+    """Plan a campaign; ``options`` are those of OPTIONS. Raises ``Refused``."""
+    campaign = Campaign(name=name.strip(), source=source, target=target, **options)
+    if campaign.recipe not in RECIPES:
+        raise Refused("campaign.no_recipe")
+    if source == target and not campaign.route_id:
+        raise Refused("campaign.two_servers")
+    try:
+        with transaction.atomic():
+            campaign.save()
+            record("campaign.created", actor=actor, campaign_id=campaign.pk, recipe=campaign.recipe)
+    except IntegrityError as error:
+        raise Refused("campaign.name_taken") from error
+    return campaign
+
+
+def copy(campaign: Campaign, name: str, *, actor: Actor) -> Campaign:
+    """Plan another campaign like this one, without its batches and accounts. Raises ``Refused``."""
+    options = {option: getattr(campaign, option) for option in OPTIONS}
+    return create(name, source=campaign.source, target=campaign.target, actor=actor, **options)
+
+
+def pause(campaign_id: int, *, actor: Actor, reason: str = "") -> bool:
+    """Begin nothing more; what copies stops soon, who is being cut over is finished. False when it was paused."""
+    return _set_paused(campaign_id, True, "campaign.paused", actor, reason)
+
+
+def resume(campaign_id: int, *, actor: Actor) -> bool:
+    """Go on after a pause. False when it was not paused."""
+    return _set_paused(campaign_id, False, "campaign.resumed", actor, "")
+
+
+def _set_paused(campaign_id: int, is_paused: bool, name: str, actor: Actor, reason: str) -> bool:
+    with transaction.atomic():
+        rows = Campaign.objects.filter(pk=campaign_id, is_paused=not is_paused, closed_at=None)
+        if rows.update(is_paused=is_paused) != 1:
+            return False
+        record(name, actor=actor, campaign_id=campaign_id, reason=reason)
+        return True
+
+
+def close(campaign: Campaign, *, actor: Actor) -> None:
+    """End a campaign: from now on it is only read. Raises ``Refused`` while anybody's fate is open."""
+    with transaction.atomic():
+        if Campaign.objects.filter(pk=campaign.pk, closed_at=None).update(closed_at=timezone.now()) != 1:
+            raise Refused("campaign.closed")
+        counts = BatchCount.objects.filter(batch__campaign=campaign, state__in=_UNSETTLED)
+        is_worked_on = Account.objects.filter(lease_until__isnull=False, campaign=campaign).exists()
+        if is_worked_on or counts.aggregate(accounts=Sum("accounts"))["accounts"]:
+            raise Refused("campaign.unfinished")
+        record("campaign.closed", actor=actor, campaign_id=campaign.pk)
+    campaign.refresh_from_db()
+
+
+def require_open(campaign_id: int) -> None:
+    """Raise ``Refused`` when the campaign is closed."""
+    if not Campaign.objects.filter(pk=campaign_id, closed_at=None).exists():
+        raise Refused("campaign.closed")

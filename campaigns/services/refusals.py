@@ -1,0 +1,44 @@
+"""What the panel does not do when it is asked, and the sentence for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from migrator.errors import N_
+
+SENTENCES: Final = {
+    "account.busy": N_("Somebody works on this account just now, or it has changed meanwhile. Look again."),
+    "account.cannot_stop": N_("This account cannot be stopped where it is."),
+    "account.past_switch": N_("The user is on the target already, or may be: from here there is only forward."),
+    "account.not_stopped": N_("This account is not stopped."),
+    "account.cannot_exclude": N_("Only accounts that wait, are ready or have failed can be excluded."),
+    "account.not_excluded": N_("This account is not excluded."),
+    "account.nothing_to_retry": N_("There is nothing to try again with this account."),
+    "account.same_password": N_("The server has refused this password. Enter another one, then try again."),
+    "account.nothing_to_undo": N_("Nothing was done to this account that could be rolled back."),
+    "account.no_decision_needed": N_("This account needs no decision."),
+    "account.owner_not_source": N_("It is not proved that the user is on the source: rolling back could lose mail."),
+    "account.reason_missing": N_("A decision by hand needs its reason."),
+    "batch.started": N_("This batch has been started already."),
+    "batch.gone": N_("Somebody has said go already."),
+    "batch.not_gone": N_("Nobody has said go."),
+    "batch.empty": N_("There is no account in this batch."),
+    "batch.size": N_("A batch holds at least one account."),
+    "batch.window": N_("The window must end after it begins."),
+    "batch.no_canary": N_("This batch does not wait for its first accounts."),
+    "batch.limit": N_("This limit is out of its range."),
+    "campaign.closed": N_("This campaign is closed."),
+    "campaign.name_taken": N_("There is a campaign of this name already."),
+    "campaign.no_recipe": N_("There is no such recipe."),
+    "campaign.two_servers": N_("Source and target are the same server."),
+    "campaign.unfinished": N_("Accounts of this campaign are being worked on, or wait for a decision."),
+}
+
+
+class Refused(Exception):
+    """Somebody asked for what cannot be done now. ``code`` is a key of SENTENCES."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = SENTENCES[code]

@@ -18,6 +18,7 @@ _MINUTES: Final = {b"%02d:%02d" % divmod(minute, 60): minute * 60 for minute in 
 _SECONDS: Final = {b":%02d" % second: second for second in range(60)}
 _LONGEST_ZONE_MINUTES: Final = 24 * 60
 _KEPT_DAYS: Final = 50_000
+_KEPT_ZONES: Final = 500
 Instant = tuple[int | None, int]
 """Seconds since the epoch, None when the date made no sense, and the zone in minutes."""
 
@@ -28,25 +29,29 @@ class DateReader:
     """Reads INTERNALDATE. Lenient: one-digit days, missing zones; what is no date at all becomes ``NO_INSTANT``."""
 
     def __init__(self) -> None:
-        self._days: dict[bytes, tuple[int, int]] = {}  # midnight and zone by all but the time
+        self._days: dict[bytes, int] = {}  # midnight, as if it were UTC
+        self._zones: dict[bytes, int] = {}  # minutes
 
     def read(self, written: bytes) -> Instant:
         """Return the instant of ``17-Jul-1996 02:44:25 -0700``."""
-        if len(written) == 26:
-            midnight = self._days.get(written[:12] + written[20:])
-            minute = _MINUTES.get(written[12:17])
-            second = _SECONDS.get(written[17:20])
-            if midnight is not None and minute is not None and second is not None:
-                return midnight[0] + minute + second, midnight[1]
-        return self._read_slowly(written)
+        if len(written) != 26:
+            return _instant(written)
+        day, zone = self._days.get(written[:12]), self._zones.get(written[20:])
+        minute, second = _MINUTES.get(written[12:17]), _SECONDS.get(written[17:20])
+        if day is not None and zone is not None and minute is not None and second is not None:
+            return day + minute + second - zone * 60, zone
+        instant, zone = _instant(written)
+        if instant is not None and minute is not None and second is not None:
+            self._keep(written, instant - minute - second + zone * 60, zone)
+        return instant, zone
 
-    def _read_slowly(self, written: bytes) -> Instant:
-        midnight, zone = _instant(written[:12] + b"00:00:00" + written[20:]) if len(written) == 26 else NO_INSTANT
-        if midnight is not None:
-            if len(self._days) >= _KEPT_DAYS:
-                self._days.clear()
-            self._days[written[:12] + written[20:]] = midnight, zone
-        return _instant(written)
+    def _keep(self, written: bytes, midnight: int, zone: int) -> None:
+        if len(self._days) >= _KEPT_DAYS:
+            self._days.clear()
+        if len(self._zones) >= _KEPT_ZONES:
+            self._zones.clear()
+        self._days[written[:12]] = midnight
+        self._zones[written[20:]] = zone
 
 
 def _instant(written: bytes) -> Instant:

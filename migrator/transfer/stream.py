@@ -15,8 +15,8 @@ from migrator.errors import MigratorError, Patience, Radius, Side
 from migrator.events import MessageAltered, MessageLeftBehind, Progress
 from migrator.mail import Message, Outcome
 from migrator.stores.base import ReadRequest, Receipt, ScanRequest, SourceStore, TargetStore, Trouble
-from migrator.transfer.digest import RunningDigest, digest_whole
 from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.hasher import Hasher
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.plan import Mode
 from migrator.transfer.terms import PassMemory, Place, Terms
@@ -59,6 +59,7 @@ class Stream:
         self._fatal: MigratorError | None = None
         self._first: ReadRequest | None = None  # of what is being read
         self._taken: Message | None = None  # the last message that came
+        self._hasher = Hasher()
         self._alone: Place | None = None  # the suspect that is being read
 
     @property
@@ -85,6 +86,7 @@ class Stream:
             raise
         finally:
             self.commit()
+            self._hasher.close()
         if self._fatal is not None:
             raise self._fatal
 
@@ -147,17 +149,18 @@ class Stream:
             self._leave(folder, uid, Outcome.TOO_BIG)
             return False
         if message.whole is not None:
-            message.digest = digest_whole(message.whole)
+            self._hasher.take(message)
             if len(folder.candidates) and self._is_found(folder, message):
                 return False
         else:
-            message.stream = _hashed(message, message.stream or iter(()))
+            message.stream = self._hasher.pass_on(message, message.stream or ())
         folder.address(message, at)
         if folder.altered:
             _alter(message, folder.altered.get(uid, ()))
         return True
 
     def _is_found(self, folder: FolderPass, message: Message) -> bool:
+        self._hasher.wait([message])
         assert message.digest is not None
         found = folder.candidates.take(message.digest.canonical)
         if found is None:
@@ -186,9 +189,10 @@ class Stream:
             if isinstance(item, Trouble) or self.is_stopping:
                 continue
             folder = self._by_source[item.path.raw]
-            for _ in _hashed(item, item.stream) if item.stream else ():
-                pass
-            item.digest = item.digest or digest_whole(item.whole or b"")
+            if item.whole is not None:
+                self._hasher.take(item)
+            else:
+                deque(self._hasher.pass_on(item, item.stream or ()), maxlen=0)
             if item.size_bytes:
                 self._is_found(folder, item)
 
@@ -204,6 +208,7 @@ class Stream:
             if receipt.error is not None:
                 self._note_refusal(folder, receipt, refused)
                 continue
+            self._hasher.wait(receipt.messages)
             folder.settle_appended(receipt.messages, receipt.target_uids)
             self._terms.sink.emit(
                 Progress(messages=len(receipt.messages), size_bytes=sum(m.size_bytes for m in receipt.messages))
@@ -326,7 +331,7 @@ class Stream:
         taken = self._taken
         if taken is None:
             return (self._first.path.raw, self._first.uids[0]) if self._first else None
-        if taken.digest is None:
+        if taken.stream is not None:
             return taken.path.raw, taken.uid
         following = self._by_source[taken.path.raw].next_after(taken.uid)
         return (taken.path.raw, following) if following is not None else None
@@ -336,15 +341,6 @@ class Stream:
         self._terms.sink.emit(
             MessageLeftBehind(folder=folder.source.path.display, uid=uid, outcome=outcome, error=error)
         )
-
-
-def _hashed(message: Message, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass ``pieces`` of the body on; when it ended, the message has its digest."""
-    running = RunningDigest()
-    for piece in pieces:
-        running.update(piece)
-        yield piece
-    message.digest = running.finish()
 
 
 def _alter(message: Message, what: Sequence[str] | set[str]) -> None:

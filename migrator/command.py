@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from migrator.errors import MigratorError, Patience
@@ -78,12 +80,15 @@ def argument(text: str) -> str:
 def run(command: Command, arguments: Sequence[str] = ()) -> Answer:
     """Run ``command`` with further ``arguments`` and return its answer, whatever its exit code.
 
+    After ``ssh`` they are quoted: it joins its words with blanks, and a shell on the other machine reads them.
     The program finds PATH, LC_ALL=C.UTF-8 and the command's own variables in its environment, and nothing of ours; it
     works in the root folder and reads nothing. Raises ``MigratorError``: command.missing when it cannot be started,
     command.slow when its time is over. Then it was killed with its children, and its effect may have happened or not.
     """
     end = time.monotonic() + command.timeout_seconds
-    with _start([*command.words, *arguments], command.environment) as program:
+    is_far = Path(command.words[0]).name == "ssh"
+    spoken = [shlex.quote(word) for word in arguments] if is_far else arguments
+    with _start([*command.words, *spoken], command.environment) as program:
         try:
             out, err = _listen(program, end)
             code = program.wait(max(0.0, end - time.monotonic()))

@@ -6,4 +6,7 @@ from typing import Final
 
 from migrator.entries import Kind
 
-DIRECTORIES: Final[dict[str, Kind]] = {}
+DIRECTORIES: Final[dict[str, Kind]] = {
+    "ldap": Kind("LDAP", "migrator.directories.ldap:LdapDirectory"),
+    "sql": Kind("SQL database", "migrator.directories.sql:SqlDirectory"),
+}

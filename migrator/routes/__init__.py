@@ -6,4 +6,7 @@ from typing import Final
 
 from migrator.entries import Kind
 
-ROUTES: Final[dict[str, Kind]] = {}
+ROUTES: Final[dict[str, Kind]] = {
+    "ldap": Kind("LDAP", "migrator.routes.ldap:LdapRoute"),
+    "sql": Kind("SQL database", "migrator.routes.sql:SqlRoute"),
+}

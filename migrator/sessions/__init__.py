@@ -6,4 +6,7 @@ from typing import Final
 
 from migrator.entries import Kind
 
-SESSIONS: Final[dict[str, Kind]] = {}
+SESSIONS: Final[dict[str, Kind]] = {
+    "dovecot": Kind("Dovecot", "migrator.sessions.dovecot:DovecotSessions"),
+    "command": Kind("Your own programs", "migrator.sessions.command:CommandSessions"),
+}

@@ -42,6 +42,15 @@ def test_no_shell_reads_the_first_words(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_words_that_a_far_shell_reads_are_quoted_for_it(tmp_path: Path) -> None:
+    far = tmp_path / "ssh"
+    far.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')  # what sshd does with the words it gets
+    far.chmod(0o755)
+    odd = ["$(id)", "o'neil; exit 9", "a  b", "*", "ü"]
+    answer = run(Command((str(far), "mail.example.test", "printf", "'%s\\n'")), odd)
+    assert answer == Answer(0, "\n".join(odd) + "\n", "")
+
+
 def test_the_environment_is_the_commands_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://secret")
     answer = run(python("import os; print(sorted(os.environ))", MAILFERRY_SIDE="source"))

@@ -1,0 +1,187 @@
+"""OpenLDAP with people of the SIMS kind: mailHost, emailPersonStatus, mailUserStatus, inetUserStatus.
+
+``uid=migrator`` may write; searches that are not paged end after 500 entries, as on well kept servers.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from migrator.entries import Json
+from migrator.secret import Secret
+from tests.rigs.base import HOST, Server, need, own_certificate
+
+BASE = "dc=example,dc=test"
+PEOPLE = f"ou=people,{BASE}"
+MIGRATOR, MIGRATOR_PASSWORD = f"uid=migrator,{BASE}", "migpw"
+READER, READER_PASSWORD = f"uid=reader,{BASE}", "readpw"  # may read, not write
+ROOT, ROOT_PASSWORD = f"cn=admin,{BASE}", "rootpw"
+
+Attributes = Mapping[str, str | Sequence[str]]
+
+# 1.3.6.1.4.1.99999 is no registered number: for tests only
+_SCHEMA = """\
+attributetype ( 1.3.6.1.4.1.99999.1.1 NAME 'mailHost' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.99999.1.2 NAME 'mailDeliveryOption' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.99999.1.3 NAME 'mailUserStatus' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.99999.1.4 NAME 'inetUserStatus' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.99999.1.5 NAME 'mailAlternateAddress' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )
+attributetype ( 1.3.6.1.4.1.99999.1.6 NAME 'mailForwardingAddress' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )
+attributetype ( 1.3.6.1.4.1.99999.1.7 NAME 'mailQuota' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.99999.1.8 NAME 'emailPersonStatus' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'mailMigrationUser' SUP top AUXILIARY
+  MAY ( mailHost $ mailDeliveryOption $ mailUserStatus $ inetUserStatus $ mailAlternateAddress
+    $ mailForwardingAddress $ mailQuota $ emailPersonStatus ) )
+"""
+_CONFIG = """\
+include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include {dir}/mail.schema
+pidfile {dir}/slapd.pid
+argsfile {dir}/slapd.args
+modulepath /usr/lib/ldap
+moduleload back_mdb
+loglevel none
+{tls}
+sizelimit size.soft=500 size.hard=500 size.prtotal=unlimited
+database mdb
+suffix "{base}"
+rootdn "{root}"
+rootpw {root_password}
+directory {dir}/db
+maxsize 268435456
+# no fsync per change: tests only
+dbnosync
+index objectClass,uid,mail,mailAlternateAddress,mailHost,mailUserStatus,emailPersonStatus eq
+access to attrs=userPassword by dn.exact="{reader}" read by anonymous auth by self write by * none
+access to * by dn.exact="{migrator}" write by * read
+"""
+
+
+# RFC 4511 §4.2: message 1, version 3, no name, no password
+_NOBODY_SIGNS_IN = bytes.fromhex("300c020101600702010304008000")
+
+
+class Slapd(Server):
+    """``Slapd([person("anna@example.test", emailPersonStatus="active")])``; its URI is :attr:`uri`."""
+
+    name: ClassVar[str] = "slapd"
+
+    def __init__(self, people: Iterable[str] = (), *, tls: bool = False) -> None:
+        need("/usr/sbin/slapd", "OpenLDAP")
+        super().__init__()
+        self.port = self.imap  # the port that this rig's base watches
+        self.uri = f"ldap://{HOST}:{self.port}"
+        self.certificate, key = own_certificate(self.dir) if tls else (None, None)
+        (self.dir / "db").mkdir()
+        (self.dir / "mail.schema").write_text(_SCHEMA)
+        (self.dir / "slapd.conf").write_text(
+            _CONFIG.format(
+                dir=self.dir,
+                base=BASE,
+                root=ROOT,
+                root_password=ROOT_PASSWORD,
+                migrator=MIGRATOR,
+                reader=READER,
+                tls=f"TLSCertificateFile {self.certificate}\nTLSCertificateKeyFile {key}" if tls else "",
+            )
+        )
+        (self.dir / "first.ldif").write_text("\n".join([*_FIRST, *people]))
+        self._run("/usr/sbin/slapadd", "-q", "-f", self.dir / "slapd.conf", "-l", self.dir / "first.ldif")
+
+    def start(self) -> None:
+        # -d 0 keeps it in the foreground
+        self.daemon = self.spawn(["/usr/sbin/slapd", "-f", self.dir / "slapd.conf", "-h", self.uri, "-d", "0"])
+        self._wait_for_answer()
+
+    def options(self, **more: Json) -> dict[str, Json]:
+        """The options of a connector that signs in as the migrator, over a line in clear."""
+        return {"uris": [self.uri], "bind_dn": MIGRATOR, "base": PEOPLE, "starttls": False, **more}
+
+    def change(self, dn: str, **attributes: str | Sequence[str]) -> None:
+        """Replace attributes as somebody else would; an empty list takes one away."""
+        lines = ["dn:: " + base64.b64encode(dn.encode()).decode(), "changetype: modify"]
+        for name, values in attributes.items():
+            lines += [f"replace: {name}", *_lines(name, values), "-"]
+        self._speak("ldapmodify", "\n".join(lines) + "\n")
+
+    def remove(self, dn: str) -> None:
+        """Remove an entry."""
+        self._speak("ldapdelete", dn + "\n")
+
+    def read(self, dn: str, *names: str) -> list[str]:
+        """The lines of one entry's attributes as ldapsearch prints them, sorted."""
+        words = ["-LLL", "-o", "ldif-wrap=no", "-b", dn, "-s", "base", "(objectClass=*)", *names]
+        printed = self._speak("ldapsearch", "", *words)
+        return sorted(line for line in printed.splitlines() if line and not line.startswith("dn:"))
+
+    def _speak(self, program: str, stdin: str, *words: str) -> str:
+        argv = [f"/usr/bin/{program}", "-x", "-H", self.uri, "-D", ROOT, "-w", ROOT_PASSWORD, *words]
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    def _run(self, *argv: object) -> None:
+        subprocess.run(list(map(str, argv)), check=True, capture_output=True, timeout=60)
+
+    def _wait_for_answer(self, seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.daemon is not None and self.daemon.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=2.0) as line:
+                line.sendall(_NOBODY_SIGNS_IN)
+                if line.recv(512):
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"slapd on port {self.port} does not answer.\n{self.last_words()}")
+
+
+def person(address: str, *, dn: str = "", **attributes: str | Sequence[str]) -> str:
+    """The LDIF of one person; ``dn`` where it is not that of their uid."""
+    uid = address.partition("@")[0]
+    dn = dn or f"uid={uid},{PEOPLE}"
+    given: dict[str, str | Sequence[str]] = {
+        "objectClass": ["inetOrgPerson", "mailMigrationUser"],
+        "uid": uid,
+        "cn": uid,
+        "sn": uid,
+        "mail": address,
+        **attributes,
+    }
+    lines = ["dn:: " + base64.b64encode(dn.encode()).decode()]
+    for name, values in given.items():
+        lines += _lines(name, values)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(name: str, values: str | Sequence[str]) -> list[str]:
+    listed = [values] if isinstance(values, str) else values
+    return [f"{name}:: {base64.b64encode(value.encode()).decode()}" for value in listed]
+
+
+_FIRST = [
+    f"dn: {BASE}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n",
+    f"dn: {PEOPLE}\nobjectClass: organizationalUnit\nou: people\n",
+    *(
+        f"dn: {dn}\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: {dn[4:].partition(',')[0]}\n"
+        f"userPassword: {password}\n"
+        for dn, password in ((MIGRATOR, MIGRATOR_PASSWORD), (READER, READER_PASSWORD))
+    ),
+]
+
+
+def secret() -> Secret:
+    """The migrator's password."""
+    return Secret(MIGRATOR_PASSWORD)

@@ -21,7 +21,7 @@ Task = Callable[[], None]
 
 
 class Hasher:
-    """Gives messages their digests, at the latest when :meth:`wait` returns. Its thread begins with the first big one."""
+    """Gives messages their digests, at the latest when :meth:`wait` returns. A thread starts with the first big one."""
 
     def __init__(self) -> None:
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()

@@ -313,7 +313,7 @@ def test_a_body_is_not_sent_after_a_refusal_in_place_of_a_plus(refusal: str) -> 
     with serve(Mailbox(), "IMAP4rev1", literal=answer) as peer:
         receipts = send(peer, [message(uid, b"DELETE INBOX\r\n") for uid in (1, 2, 3)])
         assert [receipt.error is not None for receipt in receipts] == [True] * 3
-        assert peer.verbs()[:4] == ["LOGIN", "APPEND", "APPEND", "APPEND"]
+        assert peer.verbs()[:5] == ["LOGIN", "SELECT", "APPEND", "APPEND", "APPEND"]
         assert not any(b"DELETE" in flight for flight in peer.flights)
 
 

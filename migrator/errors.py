@@ -313,6 +313,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The server could not read the name or the password as it was sent."),
         N_("Look for unusual characters in the name and the password."),
     ),
+    "sign_in.hash_given": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("What the list gives as password is the stored form of one (a hash). It opens nothing."),
+        N_("Enter the password itself, or let an administrator sign in for the users."),
+    ),
     # the request
     "request.too_long": Entry(
         Radius.FOLDER,
@@ -610,6 +616,37 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("A session of this user is still open though it was told to end."),
         N_("See on the server what holds it open."),
     ),
+    # before the night
+    "preflight.no_admin": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("Users are disabled on this server during the move, and nobody is named who may open their mailboxes."),
+        N_("Enter an administrator who may sign in for users there, or take the directory out of the campaign."),
+    ),
+    "preflight.not_disabled": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("This account is not disabled in the directory, so nothing is proved by opening it."),
+        N_("Disable a test account in the directory, and name that."),
+    ),
+    "preflight.switched_already": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The directory says that the new server serves this user already."),
+        N_("See whether somebody has switched the user by hand; if so, state it, or set the directory back."),
+    ),
+    "preflight.no_password": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Nobody can open this mailbox: its password is not known, and no administrator is named for the server."),
+        N_("Enter the user's password, or an administrator of the server."),
+    ),
+    "address.not_allowed": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("A server is to be reached at an address that no administrator has allowed."),
+        N_("Have an administrator add the address to the allowed ones, if it is right."),
+    ),
     # secrets at rest
     "secret.no_key": Entry(
         Radius.CONFIG,
@@ -628,6 +665,110 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("The keys for stored passwords come from the environment and are changed there."),
         N_("Put a fresh key in front of the others there, start again, then seal everything anew."),
+    ),
+    # the order of the night
+    "cutover.past_switch": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("This user was switched to the new server already: from there on the only way is forward."),
+        N_("Let the steps that are left be tried again."),
+    ),
+    "cutover.other_steps": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("Something was changed for this user that the present settings do not know how to undo."),
+        N_("Set recipe, directories and routes back to what they were when the user's move began."),
+    ),
+    "cutover.restless": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The source goes on changing though the user is locked out."),
+        N_("See who still writes to the mailbox: a delivery, a program, a session that was not ended."),
+    ),
+    "cutover.late": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Copying took longer than users may be locked out."),
+        N_("Copy the account ahead, or allow it more time; see what slows the servers down."),
+    ),
+    "cutover.differs": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The comparison of both mailboxes found differences."),
+        N_("Look at the differences before anybody is switched."),
+    ),
+    "sign_in.still_admitted": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The user was closed in the directory, but the old server still lets them sign in."),
+        N_("Look for a cache of sign-ins on the server, or a copy of the directory that is behind."),
+    ),
+    "sign_in.not_admitted": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The user was opened in the directory, but the new server does not let them sign in."),
+        N_("Check the user's password on the new server, and whether its copy of the directory is behind."),
+    ),
+    "publish.behind": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("A change was published, but the servers do not act on it yet."),
+        N_("See whether the copy that the servers read is brought up to date."),
+    ),
+    "hold.still_held": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Mail that waited for this user was released and still waits."),
+        N_("Look at the queue of the mail server: it says why it cannot be delivered."),
+    ),
+    # the rescue folder
+    "rescue.not_a_folder": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("This is not a rescue folder."),
+        N_("Name the folder of one batch: it holds rescue.json and a folder accounts."),
+    ),
+    "rescue.newer": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The rescue folder was written by another version of this program. It was left as it is."),
+        N_("Use that version."),
+    ),
+    "rescue.wrong_key": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The key does not open the passwords in the rescue folder."),
+        N_("Name the key file that the installation used when the folder was written."),
+    ),
+    "rescue.damaged": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("A file of the rescue folder cannot be read."),
+        N_("Look at the file named at the end; put the account on its side by hand."),
+    ),
+    "rescue.unwritable": Entry(
+        Radius.CONFIG,
+        Patience.LATER,
+        N_("The rescue folder cannot be written. Nobody is locked out or switched before it can."),
+        N_("Check the disk and the permissions of the folder."),
+    ),
+    "rescue.busy": Entry(
+        Radius.CONFIG,
+        Patience.LATER,
+        N_("Somebody else is working with this rescue folder."),
+        N_("Wait for the other rescue to end, or stop it."),
+    ),
+    "rescue.differs": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The rescue folder knows more of this account than the database: the database is probably from a backup."),
+        N_("Let the account be taken over from the rescue folder before it goes on."),
+    ),
+    "rescue.contradiction": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("This user was switched to the new server, but the directory says otherwise now. Nothing was touched."),
+        N_("See who changed it; then enable the user on the side that has the mail."),
     ),
     # the ledger
     "ledger.other_pair": Entry(

@@ -24,6 +24,8 @@ from kombu.utils.json import dumps, loads
 ALIAS: Final = "files"
 _LEFTOVER_SECONDS: Final = 60.0  # a file that was being written so long ago lost its writer
 
+_LONGEST_WAIT_SECONDS: Final = 0.5
+
 log = logging.getLogger(__name__)
 
 
@@ -167,3 +169,7 @@ class Transport(virtual.Transport):
 
     def driver_version(self) -> str:
         return "1"
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        # A worker looks whether it should end between two calls only, and asks for 2 s each.
+        super().drain_events(connection, timeout=timeout and min(timeout, _LONGEST_WAIT_SECONDS))

@@ -101,7 +101,7 @@ def _set_aside() -> None:
     for part in ("", "-wal", "-shm"):
         path = Path(f"{_sqlite_path()}{part}")
         if path.exists():
-            path.rename(kept / path.name)
+            shutil.move(path, kept / path.name)  # not rename: it may lie on another disk
 
 
 def _put_database(path: Path) -> None:

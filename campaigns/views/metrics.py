@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from campaigns.selectors import figures
+from campaigns.selectors import monitoring
 
 
 @require_safe
@@ -23,7 +23,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(
             "Ask from this machine, or with the metrics token.\n", status=403, content_type="text/plain"
         )
-    return HttpResponse(figures.exposition(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(monitoring.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _knows_token(request: HttpRequest) -> bool:

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand
@@ -54,19 +54,19 @@ class Ticker:
         """Do one tick, ring for what it claimed, and beat."""
         try:
             self._beat()
-            report = self._tick()
+            self._ring_all(self._tick().claimed)
         except DatabaseError as error:
             log.warning("the database did not answer, the next tick tries again: %s", str(error).strip())
             connection.close()
-            return
-        self._ring_all(report)
 
-    def _ring_all(self, report: scheduling.TickReport) -> None:
-        try:
-            for lease in report.claimed:
+    def _ring_all(self, leases: Sequence[Lease]) -> None:
+        for number, lease in enumerate(leases):
+            try:
                 self._ring(lease)
-        except OperationalError as error:  # their leases run out, and a later tick claims them again
-            log.warning("the queue did not answer, accounts wait for a later tick: %s", error)
+            except OperationalError as error:
+                log.warning("the queue did not answer, accounts wait for a later tick: %s", error)
+                scheduling.put_back(leases[number:])
+                return
 
     def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:

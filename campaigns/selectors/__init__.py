@@ -1,1 +1,1 @@
-"""Everything that reads more than one row: what pages and monitoring show, in few queries. Nothing here writes."""
+"""Everything that reads more than a row: one module a subject. Nothing here writes, or words anything for people."""

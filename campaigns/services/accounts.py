@@ -163,7 +163,7 @@ def settle(
     """Give an account what ``error`` deserves. True when it is tried again by itself, in ``wait_in`` or where it is.
 
     What is the server's fault opens its breaker and uses up no attempt; what a person must mend, and the attempt after
-    the last, ends in ``give_up``. The errors of one configuration pause the campaign. Raises ``LeaseLost``.
+    the last, ends in ``give_up``. What all share and a person must mend pauses the campaign. Raises ``LeaseLost``.
     """
     now = now or timezone.now()
     account = Account.objects.select_related("batch").get(pk=lease.account_id)
@@ -205,17 +205,21 @@ def _error_columns(account: Account, error: MigratorError, now: datetime) -> dic
 
 def _is_shared(error: MigratorError) -> bool:
     """True for what is no fault of this account."""
-    return (error.radius is Radius.SERVER and error.side is not None) or error.radius is Radius.CONFIG
+    return _is_of_server(error) or error.radius is Radius.CONFIG
+
+
+def _is_of_server(error: MigratorError) -> bool:
+    return error.radius is Radius.SERVER and error.side is not None
 
 
 def _pause(account: Account, error: MigratorError, now: datetime) -> float | None:
     """Return the seconds until the next attempt; None when there is none."""
-    if error.radius is Radius.SERVER and error.side is not None:
+    if _is_shared(error) and error.patience is Patience.NEVER:
+        campaigns.pause(account.campaign_id, actor="mailferry", reason=error.code)
+    if _is_of_server(error):
         server = account.target_id if error.side is Side.TARGET else account.source_id
         return max(breakers.failed(server, error, now), error.retry_after or 0.0)
     if error.radius is Radius.CONFIG:
-        if error.patience is Patience.NEVER:
-            campaigns.pause(account.campaign_id, actor="mailferry", reason=error.code)
         return max(SHARED_PAUSE_SECONDS, error.retry_after or 0.0)
     if error.patience is Patience.NEVER or account.attempts + 1 >= account.batch.max_attempts:
         return None
@@ -229,7 +233,7 @@ def back_off_seconds(attempts: int) -> float:
 
 
 def _waits_for(error: MigratorError) -> str:
-    if error.radius is Radius.SERVER and error.side is not None:
+    if _is_of_server(error):
         return "breaker"
     return "room" if error.code == "target.full" else ""
 

@@ -196,6 +196,8 @@ class Dovecot(Server):
         self.give(self.dir / "mail")
 
     def start(self) -> None:
+        # After a kill its children may still be dying: a socket one of them listens on counts as a second Dovecot.
+        shutil.rmtree(self.dir / "run", ignore_errors=True)
         self.daemon = self.spawn(["/usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf"])
         self.wait_for_greeting(self.imap)
 

@@ -217,12 +217,28 @@ class _Night:
 
     def _carry(self, step: Step, entry: Entry | None) -> CutoverResult | None:
         """Bring one step about, whatever it was interrupted at; return what ends the run, None when it is done."""
+        if entry is None or entry.status is EntryStatus.UNDONE:
+            try:
+                saved = self._try(step.prepare)
+            except MigratorError as error:
+                return self._fail(CutoverOutcome.FAILED, step.key, error)
+            self._journal.begin(step.key, saved)
+            self._sink.emit(StepBegun(step=step.key))
+            ended = self._bring_about(step, saved, is_unknown=False)
+        else:
+            ended = self._bring_about(step, entry.saved, is_unknown=True)
+        if ended is not None:
+            return ended
+        self._journal.done(step.key)
+        self._sink.emit(StepDone(step=step.key))
+        return None
+
+    def _bring_about(self, step: Step, saved: Values, *, is_unknown: bool) -> CutoverResult | None:
+        """Apply a step that is begun, after a look where it ``is_unknown`` how far it came."""
         is_switch = step.key.kind is StepKind.SWITCH
+        self._past_switch = self._past_switch or is_switch
         try:
-            saved = self._saved(step, entry)
-            self._past_switch = self._past_switch or is_switch
-            was_begun = entry is not None and entry.status is EntryStatus.BEGUN
-            if not (was_begun and self._look(step, saved)):
+            if not (is_unknown and self._look(step, saved)):
                 self._apply(step, saved)
         except Stopped:
             return self._interruption(step) or self._end(CutoverOutcome.STOPPED, step.key)
@@ -231,18 +247,7 @@ class _Night:
         except MigratorError as error:
             self._past_switch = self._past_switch and not is_switch  # proved not done
             return self._fail(CutoverOutcome.FAILED, step.key, error)
-        self._journal.done(step.key)
-        self._sink.emit(StepDone(step=step.key))
         return None
-
-    def _saved(self, step: Step, entry: Entry | None) -> Values:
-        """Return what the step saved when it began; let it begin when it has not."""
-        if entry is not None and entry.status is EntryStatus.BEGUN:
-            return entry.saved
-        saved = self._try(step.prepare)
-        self._journal.begin(step.key, saved)
-        self._sink.emit(StepBegun(step=step.key))
-        return saved
 
     def _apply(self, step: Step, saved: Values) -> None:
         """Apply until it is proved. Raises the last error, when the effect is then proved not to be there."""

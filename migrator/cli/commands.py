@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from migrator.cli import doors, objects, summary
+from migrator.cli import doors, objects, rescue, summary
 from migrator.cli.accounts import MISSED, Account, AccountResult, Choices, Exit, carry, exit_of_error
 from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for what the locale cannot spell
     options = parse(arguments)
     terminal = Terminal(sys.stderr)
-    command = {"copy": _copy, "move-accounts": _move_accounts}[options.command]
+    command = {"copy": _copy, "move-accounts": _move_accounts, "rescue": _rescue}[options.command]
     try:
         return int(command(options, terminal))
     except BadInput as refusal:
@@ -96,6 +96,12 @@ def _move_accounts(options: argparse.Namespace, terminal: Terminal) -> Exit:
     answer = objects.accounts_object(results, exit_code, seconds) | _roster_object(roster)
     _tell(options, terminal, lines, answer)
     return exit_code
+
+
+def _rescue(options: argparse.Namespace, terminal: Terminal) -> Exit:
+    told = rescue.run(options, terminal)
+    _tell(options, terminal, told.lines, told.answer)
+    return told.exit_code
 
 
 def _refuse_bad_rows(options: argparse.Namespace, roster: Roster, terminal: Terminal) -> None:

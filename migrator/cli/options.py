@@ -35,6 +35,14 @@ Exit codes:
   130  stopped; the same command goes on where it was
   Of several accounts the highest number counts.
 """
+RESCUE_EXIT_CODES: Final = """\
+Exit codes:
+    0  every account is enabled on one side, and the servers prove which
+    2  nothing was started: wrong usage, no such folder, another key
+    3  not all, the same command may be repeated: a server is away
+    4  not all, a person is needed for the accounts named
+  130  stopped; the same command goes on where it was
+"""
 LIST: Final = """\
 The list:
   A text file in UTF-8 (or UTF-16 with its mark). Its first line names the columns, separated by tabs, commas or
@@ -74,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     _add_copy(commands)
     _add_move_accounts(commands)
+    _add_rescue(commands)
     return parser
 
 
@@ -119,6 +128,24 @@ def _add_move_accounts(commands: argparse._SubParsersAction[_Parser]) -> None:
             help=f"sign in as ADMIN at the {side} and open each user's mailbox; the list then needs no password there",
         )
     _add_common(move)
+
+
+def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
+    rescue = commands.add_parser(
+        "rescue",
+        help="put every account of a rescue folder on the side that the servers prove",
+        description="For the night when panel and database are lost. Who was not switched is enabled on the source "
+        "again, exactly as before; who was switched is enabled on the target. Stop the panel and its workers first. "
+        "May be repeated; what cannot be proved is left as it is and named.",
+        epilog=RESCUE_EXIT_CODES,
+    )
+    rescue.add_argument("folder", metavar="DIR", type=Path, help="the rescue folder of one batch")
+    rescue.add_argument(
+        "--key-file", metavar="FILE", type=Path, help="the installation's key file; without it, the key is asked for"
+    )
+    telling = rescue.add_argument_group("telling")
+    telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+    telling.add_argument("--verbose", action="store_true", help="tell of every account")
 
 
 def _add_common(parser: _Parser) -> None:

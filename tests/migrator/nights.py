@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from migrator.cutover import CutoverOutcome, CutoverResult, roll_back, run_cutover
 from migrator.errors import MigratorError, Patience, Side
-from migrator.journal import StepKey, StepKind
+from migrator.journal import Journal, StepKey, StepKind
 from migrator.limits import Limits
 from migrator.prestage import Small, prestage
 from migrator.recipes import RECIPES, Recipe
@@ -215,22 +215,24 @@ class Night:
         return self.is_approved
 
     def journal(self, faults: FaultPlan | None = None) -> MemoryJournal:
-        """Return a fresh reader and writer of this night's journal."""
+        """Return a fresh reader and writer of what this night remembers."""
         return MemoryJournal(self.entries, faults)
+
+    def pen(self, faults: FaultPlan) -> Journal:
+        """Return the journal that a worker writes."""
+        return self.journal(faults)
 
     def carry(self, faults: FaultPlan | None = None) -> CutoverResult:
         """Run the cutover once, in a process of its own."""
         plan = faults or FaultPlan()
-        journal = self.journal(plan)
+        journal = self.pen(plan)
         steps = steps_of(self.recipe, self.kit(plan), journal)
-        return run_cutover(
-            steps, journal, sink=self.sink, clock=self.clock, deadline=self.deadline, stop=self.kit(plan).stop
-        )
+        return run_cutover(steps, journal, sink=self.sink, clock=self.clock, deadline=self.deadline, stop=self)
 
     def go_back(self, faults: FaultPlan | None = None) -> CutoverResult:
         """Roll back once, in a process of its own."""
         plan = faults or FaultPlan()
-        journal = self.journal(plan)
+        journal = self.pen(plan)
         return roll_back(steps_of(self.recipe, self.kit(plan), journal), journal, sink=self.sink, clock=self.clock)
 
     # the panel

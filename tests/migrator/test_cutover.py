@@ -20,7 +20,7 @@ from tests.migrator.nights import ANNA, EVERYTHING, NIGHTS, Faults, Night, clean
 SAMPLE = 40  # pairs of each night
 
 
-@pytest.mark.req("S-116", "S-117", "S-120")
+@pytest.mark.req("S-117", "S-120")
 @pytest.mark.parametrize("kind", list(FaultKind))
 @pytest.mark.parametrize("name", NIGHTS)
 def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_nothing(

@@ -18,7 +18,11 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 
 
+_known: set[str] = set()  # every variable that was asked for
+
+
 def _text(name: str, default: str = "") -> str:
+    _known.add(name)
     return os.environ.get(name, "").strip() or default
 
 
@@ -188,6 +192,13 @@ QUEUE_FOLDER: Final = DATA / "queue"  # of the embedded queue, used without REDI
 
 if REDIS_URL and REDIS_URL.partition("://")[0] not in ("redis", "rediss", "unix"):
     raise ImproperlyConfigured("REDIS_URL must be redis://:PASSWORD@HOST:PORT/0, or rediss:// for TLS.")
+
+# Variables that look like ours and are none: misspelt, most likely. Those of the tests are the tests' own.
+UNKNOWN_VARIABLES: Final = sorted(
+    name
+    for name in set(os.environ) - _known
+    if name.startswith("MAILFERRY_") and not name.startswith("MAILFERRY_TEST_")
+)
 
 # Django
 

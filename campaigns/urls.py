@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home
 from campaigns.views.metrics import metrics
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),
     path("first", choose_password, name="choose_password"),
     path("first/<str:token>", open_link, name="open_link"),
     path("healthz", health, name="health"),
     path("metrics", metrics, name="metrics"),
+    path("api/", include("campaigns.api")),
 ]

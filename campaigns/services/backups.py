@@ -27,6 +27,7 @@ from campaigns.services.installation import Unfit
 _FORMAT: Final = 1
 _MANIFEST: Final = "manifest.json"
 _FILES: Final = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
+_STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
 _EPOCHS: Final = 1_000_000  # more than were given out since any backup: what comes late from then writes nothing
 
 
@@ -37,7 +38,7 @@ def backup(folder: Path) -> Path:
     """
     installation.require_ready()
     now = datetime.now(UTC)
-    place = folder / f"mailferry-{now:%Y%m%dT%H%M%SZ}"
+    place = folder / f"mailferry-{now:{_STAMP}}"
     partial = folder / f".{place.name}"
     try:
         partial.mkdir(mode=0o700, parents=True)
@@ -91,7 +92,7 @@ def _is_something_here() -> bool:
 
 def _set_aside() -> None:
     """Keep the present database in the data folder. A SQLite one even when it is damaged: it is not read."""
-    kept = settings.DATA / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    kept = settings.DATA / f"replaced-{datetime.now(UTC):{_STAMP}}"
     if connection.vendor == "postgresql":
         backup(kept)
         _drop_tables()

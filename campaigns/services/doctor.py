@@ -40,6 +40,7 @@ def health() -> list[Finding]:
 
 def everything() -> Iterator[Finding]:
     """Look at all there is, the slow things too."""
+    yield look_at_settings()
     yield look_at_folder()
     yield look_at_keys()
     yield look_at_space()
@@ -104,6 +105,13 @@ def look_at_this_machine() -> Finding:
     return Finding("programs", False, "No program of this machine was heard of lately.")
 
 
+def look_at_settings() -> Finding:
+    if settings.UNKNOWN_VARIABLES:
+        names = ", ".join(settings.UNKNOWN_VARIABLES)
+        return Finding("settings", False, f"Not a setting, and without effect: {names}. Misspelt?")
+    return Finding("settings", True, "Every variable that is set is a setting.")
+
+
 def look_at_folder() -> Finding:
     return _private("folder", settings.DATA, 0o700, f"The folder {settings.DATA} is there, and private.")
 
@@ -141,6 +149,7 @@ def look_at_space() -> Finding:
 
 
 CHECKS: Final[dict[str, Callable[[], Finding]]] = {
+    "settings": look_at_settings,
     "folder": look_at_folder,
     "keys": look_at_keys,
     "space": look_at_space,

@@ -72,7 +72,12 @@ def test_the_replaced_database_is_kept(account: Account, own_folder: Path, tmp_p
     place = backups.backup(tmp_path / "backups")
     Account.objects.update(source_login="somebody else")
     backups.restore(place, replace=True)
-    assert b"somebody else" in contents(next(own_folder.glob("replaced-*")))
+    kept = next(own_folder.glob("replaced-*"))
+    if connection.vendor == "postgresql":  # as a backup, and packed
+        backups.restore(next(kept.iterdir()), replace=True)
+        assert Account.objects.get().source_login == "somebody else"
+    else:
+        assert b"somebody else" in contents(kept)
 
 
 def test_a_backup_holds_no_key_and_is_nobody_elses(account: Account, settings: LazySettings, tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_the_two_commands_carry_an_installation_to_another_folder(tmp_path: Path
         return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
 
     manage("one", "prepare")
-    place = manage("one", "backup", str(tmp_path / "backups")).stdout.split()[4].rstrip(".")
+    place = manage("one", "backup", str(tmp_path / "backups")).stdout.split()[4].removesuffix(".")
     assert "There are no keys here" in manage("two", "restore", place).stderr
     (tmp_path / "two").mkdir(exist_ok=True)
     (tmp_path / "one/keys").rename(tmp_path / "two/keys")

@@ -78,8 +78,14 @@ def test_others_who_can_read_the_keys_or_the_folder_are_noticed(settings: LazySe
 
 def test_the_doctor_speaks_of_everything(running: None) -> None:
     names = [finding.name for finding in doctor.everything()]
-    assert names == ["folder", "keys", "space", "database", "broker", "ticker", "workers"]
+    assert names == ["settings", "folder", "keys", "space", "database", "broker", "ticker", "workers"]
     assert settings.DATA.exists()
+
+
+def test_a_misspelt_variable_is_noticed(settings: LazySettings) -> None:
+    assert doctor.look_at_settings().is_well
+    settings.UNKNOWN_VARIABLES = ["MAILFERRY_PROT"]
+    assert not doctor.look_at_settings().is_well
 
 
 def test_a_container_asks_about_itself(running: None) -> None:

@@ -103,6 +103,11 @@ def test_cookies_leave_the_browser_by_tls_alone_where_people_type_https(monkeypa
     assert "move.example.org" in found["ALLOWED_HOSTS"]
 
 
+def test_a_variable_that_is_no_setting_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILFERRY_TEST_BOX", "x")
+    assert read(monkeypatch, MAILFERRY_PROT="8001", MAILFERRY_PORT="8002")["UNKNOWN_VARIABLES"] == ["MAILFERRY_PROT"]
+
+
 def test_a_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "url"
     file.write_text("postgresql://anna:p%40ss%2F@db.example.org:5433/mail?sslmode=verify-full\n")

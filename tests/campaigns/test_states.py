@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,12 @@ def test_a_step_is_allowed_exactly_when_the_design_draws_it(start: S, end: S) ->
 
 def test_every_edge_carries_its_letter() -> None:
     assert {edge: letter for letter, edges in EDGES.items() for edge in edges} == TRANSITIONS
+
+
+def test_the_diagram_in_the_readme_is_the_table() -> None:
+    text = (Path(__file__).parents[2] / "campaigns/README.md").read_text()
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\S+)$", text, flags=re.MULTILINE)
+    assert {(S(start), S(end)): letter for start, end, letter in drawn} == TRANSITIONS
 
 
 def test_every_state_belongs_to_a_family_and_every_family_has_a_state() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rigs.base import HOST
+from tests.rigs.base import HOST, own_certificate
 from tests.rigs.panel import ROOT, Panel, descendants, eventually, is_alive
 from tests.rigs.postgres import Postgres
 from tests.rigs.redis import Redis
@@ -124,6 +124,20 @@ def test_programs_end_with_a_supervisor_that_is_killed() -> None:
         panel.supervisor.wait(10)
         eventually(lambda: not any(is_alive(pid) for pid in below), panel.words)
         panel.start()
+        assert panel.stop() == 0
+
+
+def test_other_machines_are_served_by_tls_alone(tmp_path: Path) -> None:
+    certificate, key = own_certificate(tmp_path)
+    refused = Panel(MAILFERRY_BIND="0.0.0.0")
+    assert "MAILFERRY_BIND is 0.0.0.0, which other machines reach" in refused.run("up").stderr
+    shutil.rmtree(refused.dir)
+    named = {"MAILFERRY_TLS_CERTIFICATE": str(certificate), "MAILFERRY_TLS_KEY": str(key)}
+    panel = Panel(MAILFERRY_BIND="0.0.0.0", **named)
+    panel.scheme = "https"
+    panel.tls.load_verify_locations(certificate)
+    with panel:
+        assert f"Mailferry is at https://localhost:{panel.port}" in panel.words()
         assert panel.stop() == 0
 
 

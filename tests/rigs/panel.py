@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,7 @@ class Panel:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         own = {"HOME": str(self.dir), "MAILFERRY_DATA": str(self.folder), "MAILFERRY_PORT": str(self.port)}
         self.environment = kept | own | variables
+        self.scheme, self.tls = "http", ssl.create_default_context()
         self.command = command or self.manage("up")
         self.supervisor: subprocess.Popen[bytes] | None = None
 
@@ -91,8 +93,9 @@ class Panel:
 
     def health(self) -> dict[str, object]:
         """Return the answer of /healthz, empty while there is none."""
+        address = f"{self.scheme}://{HOST}:{self.port}/healthz"
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/healthz", timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=10, context=self.tls) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             return dict(json.load(error))

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from campaigns.services import installation, staff
+from campaigns.services import doctor, installation, staff
 
 
 class Command(BaseCommand):
@@ -18,6 +18,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         installation.prepare()
+        finding = doctor.look_at_settings()
+        if not finding.is_well:
+            self.stderr.write(finding.sentence)
         token = staff.first_link()
         if token:
             self.stdout.write(

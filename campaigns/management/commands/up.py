@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ from campaigns.models import Worker
 from campaigns.services import beats, installation
 from campaigns.supervisor import Program, Supervisor
 
-_PATIENCE_SECONDS: Final = 20.0  # for programs to end; what is cut off then goes on at the next start
+_PATIENCE_SECONDS: Final = 60.0  # for programs to end; what is cut off then goes on at the next start
 
 
 def listen() -> socket.socket:
@@ -92,6 +93,12 @@ class Command(BaseCommand):
 
     def _supervise(self, fd: int) -> None:
         supervisor = Supervisor(programs(fd), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=(fd,))
+
+        def stop(*_: object) -> None:
+            # Not through self.stdout: a signal may come in the middle of another line.
+            os.write(2, b"\nEnding: what is being copied stops where it can go on later. Once more ends it at once.\n")
+            supervisor.stop()
+
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, supervisor.stop)
+            signal.signal(number, stop)
         supervisor.run(patience_seconds=_PATIENCE_SECONDS)

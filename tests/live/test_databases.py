@@ -1,0 +1,21 @@
+"""The panel's own tests once more, on PostgreSQL: the same rows, locks, constraints, backups."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.rigs.panel import ROOT
+from tests.rigs.postgres import Postgres
+
+
+@pytest.mark.timeout(600)
+def test_the_panels_tests_pass_on_postgresql() -> None:
+    with Postgres() as database:
+        environment = os.environ | {"MAILFERRY_TEST_DATABASE_URL": database.url}
+        argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/campaigns"]
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -27,6 +27,7 @@ class Hasher:
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ahead_bytes = 0
+        self._failures: list[BaseException] = []
 
     def take(self, message: Message) -> None:
         """Hash a message that is held whole, now or later."""
@@ -46,7 +47,10 @@ class Hasher:
         self._give(partial(_finish, message, running), 0)
 
     def wait(self, messages: Iterable[Message]) -> None:
-        """Return when all of ``messages``, whose bodies were passed on in full, have their digests."""
+        """Return when all of ``messages``, whose bodies were passed on in full, have their digests.
+
+        Raises what kept the thread from hashing: a machine without memory must not look like a slow one.
+        """
         if any(message.digest is None for message in messages):
             self._drain()
 
@@ -58,7 +62,9 @@ class Hasher:
 
     def _give(self, task: Task, size_bytes: int) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=_work, args=(self._tasks,), name="hasher", daemon=True)
+            self._thread = threading.Thread(
+                target=_work, args=(self._tasks, self._failures), name="hasher", daemon=True
+            )
             self._thread.start()
         self._tasks.put(task)
         self._ahead_bytes += size_bytes
@@ -70,11 +76,30 @@ class Hasher:
         self._tasks.put(reached.set)
         reached.wait()
         self._ahead_bytes = 0
+        if self._failures:
+            raise self._failures[0]
 
 
-def _work(tasks: SimpleQueue[Task | None]) -> None:
+def _work(tasks: SimpleQueue[Task | None], failures: list[BaseException]) -> None:
+    kept = _Kept(failures)
     while (task := tasks.get()) is not None:
-        task()
+        with kept:
+            task()
+
+
+class _Kept:
+    """Keeps what a task raises for whoever waits: a dead thread would keep them waiting for ever."""
+
+    def __init__(self, failures: list[BaseException]) -> None:
+        self._failures = failures
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: object) -> bool:
+        if failure is not None:
+            self._failures.append(failure)
+        return True
 
 
 def _digest(message: Message, body: bytes) -> None:

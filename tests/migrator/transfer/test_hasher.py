@@ -1,10 +1,20 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+
+import pytest
 
 from migrator.mail import FolderPath, Message
 from migrator.transfer.digest import digest_whole
 from migrator.transfer.hasher import AHEAD_BYTES, BESIDE_BYTES, Hasher
+
+
+class Unreadable(bytes):
+    """A piece that breaks whoever hashes it, as a machine without memory would."""
+
+    def __contains__(self, _: object) -> bool:
+        raise MemoryError
 
 
 def message(body: bytes) -> Message:
@@ -40,4 +50,14 @@ def test_what_waits_to_be_hashed_is_bounded() -> None:
     running = hasher.pass_on(message(b""), (bytes(1_000_000) for _ in range(100)))
     for passed, _ in enumerate(running):
         assert hasher._ahead_bytes <= AHEAD_BYTES + 1_000_000, passed
+    hasher.close()
+
+
+@pytest.mark.timeout(20)
+def test_a_body_that_cannot_be_hashed_ends_the_waiting_with_its_reason() -> None:
+    hasher = Hasher()
+    one = message(b"x")
+    deque(hasher.pass_on(one, [Unreadable()]), maxlen=0)
+    with pytest.raises(MemoryError):
+        hasher.wait([one])
     hasher.close()

@@ -16,12 +16,13 @@ from migrator.journal import StepKey
 from migrator.limits import Clock
 from migrator.routes.base import Route
 from migrator.sessions.base import Sessions
-from migrator.steps.replacement import AFTER, BEFORE, POLL_SECONDS, SETTLE_SECONDS, Replacement, pair, part, settle
+from migrator.steps.replacement import AFTER, BEFORE, SETTLE_SECONDS, Replacement, growing, pair, part, settle
 
 Probe = Callable[[], bool]
 """Signs in as the user and tells whether that was admitted; raises ``MigratorError`` when it cannot tell."""
 
 QUIET_LOOKS: Final = 2  # who was let in as the door closed shows up a moment later
+QUIET_SECONDS: Final = 0.05
 
 
 class DisableStep(Replacement):
@@ -71,17 +72,19 @@ class DisableStep(Replacement):
         if self._sessions is None:
             return
         end = self._clock.monotonic() + SETTLE_SECONDS
+        pauses = growing()
         quiet = 0
         while quiet < QUIET_LOOKS:
-            if self._is_in_session():
-                if self._clock.monotonic() >= end:
-                    raise MigratorError("sessions.stay_open")
-                self._sessions.end(self._address)
-                quiet = 0
-            else:
+            if quiet:
+                self._clock.wait(QUIET_SECONDS)
+            if not self._is_in_session():
                 quiet += 1
-            if quiet < QUIET_LOOKS:
-                self._clock.wait(POLL_SECONDS)
+                continue
+            if self._clock.monotonic() >= end:
+                raise MigratorError("sessions.stay_open")
+            self._sessions.end(self._address)
+            self._clock.wait(next(pauses))
+            quiet = 0
 
 
 class EnableStep(Replacement):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from migrator.entries import Entries, Values
@@ -10,7 +10,8 @@ from migrator.errors import MigratorError, OutcomeUnknown
 from migrator.journal import StepKey
 from migrator.limits import Clock
 
-POLL_SECONDS: Final = 0.2
+FIRST_POLL_SECONDS: Final = 0.02  # the user is locked out meanwhile
+MOST_POLL_SECONDS: Final = 0.5
 SETTLE_SECONDS: Final = 60.0  # so long may a server take to act on what it has confirmed
 BEFORE: Final = "before"
 AFTER: Final = "after"
@@ -64,7 +65,16 @@ def part(saved: Values, name: str) -> Values:
 def settle(clock: Clock, is_settled: Callable[[], bool], code: str) -> None:
     """Look until ``is_settled``. Raises ``MigratorError(code)`` when it is not within ``SETTLE_SECONDS``."""
     end = clock.monotonic() + SETTLE_SECONDS
+    pauses = growing()
     while not is_settled():
         if clock.monotonic() >= end:
             raise MigratorError(code)
-        clock.wait(POLL_SECONDS)
+        clock.wait(next(pauses))
+
+
+def growing() -> Iterator[float]:
+    """Yield the seconds between two looks: short at first, doubling."""
+    seconds = FIRST_POLL_SECONDS
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, MOST_POLL_SECONDS)

@@ -119,8 +119,10 @@ def run_pass(
         planned = attempt if attempt.folders or planned is None else planned
         in_vain = 0 if memory.settled() > before else in_vain + 1
         is_final = error is None or error.patience is not Patience.NOW or in_vain > terms.limits.reconnects
-        if is_final or attempt.is_stopped:
-            return planned.conclude(error, attempt.is_stopped, terms.clock.monotonic() - begun)
+        is_stopped = attempt.is_stopped or (not is_final and terms.stop.is_set())
+        if is_final or is_stopped:
+            failure = error if is_final else None  # who stops it need not hear of a line that would be taken up again
+            return planned.conclude(failure, is_stopped, terms.clock.monotonic() - begun)
         assert error is not None
         terms.sink.emit(Reconnecting(error=error, attempt=in_vain))
         source.drop()

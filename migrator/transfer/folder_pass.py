@@ -96,6 +96,7 @@ class FolderPass:
         self._totals_before = sum(self.state.totals.values())
         self._own_uids = array("Q")
         self._kept: dict[Flags, Flags] = {}
+        self._has_vanished = False
 
     @property
     def key(self) -> bytes:
@@ -113,6 +114,7 @@ class FolderPass:
         self.compared = []
         self.decided = []
         self.recorded_listed = self.new_listed = 0
+        self.error = None
 
     def compare(self, meta: MessageMeta) -> None:
         """Plan to compare the flags of a message that has a record."""
@@ -213,6 +215,7 @@ class FolderPass:
     ) -> None:
         """Record a message that does not get onto the target."""
         self._settle(uid, outcome, 0, size_bytes, digest or NO_DIGEST)
+        self._has_vanished |= outcome is Outcome.VANISHED
         row = LeftBehind(
             self.key,
             self.state.source_uidvalidity,
@@ -303,7 +306,11 @@ class FolderPass:
         return self._totals_before + self.new_listed - self.state.removed == self.source.messages
 
     def finish(self) -> None:
-        """Close the folder: everything is settled, so the next pass may start from the counters listed now."""
+        """Close the folder: everything is settled, so the next pass may start from the counters listed now.
+
+        Where messages vanished meanwhile it starts from none: they are looked for once more.
+        """
+        source = Folder(self.source.path) if self._has_vanished else self.source
         self.state = replace(
             self.state,
             is_complete=True,
@@ -313,9 +320,9 @@ class FolderPass:
             totals=self.totals(),
             watermark=max(self.state.watermark, self.listed[-1] if self.listed else 0),
             target_uidnext=self._accounted(),
-            source_uidnext=self.source.uidnext,
-            source_messages=self.source.messages,
-            source_modseq=self.source.highestmodseq,
+            source_uidnext=source.uidnext,
+            source_messages=source.messages,
+            source_modseq=source.highestmodseq,
         )
 
     def _accounted(self) -> int:

@@ -6,8 +6,8 @@ Records of another numbering claim nothing, but their digests spare reading what
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from migrator.mail import Outcome
@@ -21,6 +21,7 @@ class Knowledge:
     above_watermark: set[int] = field(default_factory=set)  # recorded source UIDs beyond the watermark
     foreign: dict[int, bytes] = field(default_factory=dict)  # target UIDs nobody claims -> canonical digest
     unplaced: dict[int, Record] = field(default_factory=dict)  # on the target, but the server did not say where
+    elsewhere: array[int] = field(default_factory=lambda: array("Q"))  # recorded for another target numbering, ordered
     _uids: array[int] = field(default_factory=lambda: array("Q"))
     _targets: array[int] = field(default_factory=lambda: array("Q"))
 
@@ -30,8 +31,9 @@ class Knowledge:
         known = cls()
         for leaf in leaves:
             if leaf.target_uidvalidity != state.target_uidvalidity:
-                continue
-            if leaf.source_uidvalidity == state.source_uidvalidity:
+                if leaf.source_uidvalidity == state.source_uidvalidity:
+                    known.elsewhere.extend(record.uid for record in leaf.records())
+            elif leaf.source_uidvalidity == state.source_uidvalidity:
                 known._take(leaf, state.watermark)
             else:
                 known.foreign.update((r.target_uid, r.canonical) for r in leaf.records() if r.target_uid)
@@ -56,6 +58,7 @@ class Knowledge:
                 self.unplaced[record.uid] = record
 
     def _order(self) -> None:
+        self.elsewhere = array("Q", sorted(set(self.elsewhere)))
         uids = self._uids
         if all(uids[at] < uids[at + 1] for at in range(len(uids) - 1)):
             return  # nearly always: mail is copied in ascending order
@@ -72,6 +75,17 @@ class Knowledge:
         at = bisect_left(self._uids, uid)
         return self._targets[at] if at < len(self._uids) and self._uids[at] == uid else 0
 
+    def without_record(self, uids: Sequence[int], *, counts_elsewhere: bool) -> set[int]:
+        """Return which of ascending ``uids`` were never placed on the target. Whether they were left behind is not
+        known here. ``counts_elsewhere``: a record for another numbering of the target counts as well.
+        """
+        missing = set(uids).difference(self.unplaced, _between(self._uids, uids[0], uids[-1]))
+        return missing.difference(_between(self.elsewhere, uids[0], uids[-1])) if counts_elsewhere else missing
+
     def placed(self) -> Iterator[tuple[int, int]]:
         """Yield (source UID, target UID), ascending by source UID."""
         return zip(self._uids, self._targets, strict=True)
+
+
+def _between(uids: array[int], first: int, last: int) -> array[int]:
+    return uids[bisect_left(uids, first) : bisect_right(uids, last)]

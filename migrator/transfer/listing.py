@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import groupby, islice
 from typing import Final, NamedTuple, TypeVar
 
+from migrator.errors import MigratorError, Patience
 from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned
 from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
@@ -76,12 +77,21 @@ def _left_out(mapping: FolderMap, terms: Terms) -> list[LeftOutFolder]:
 
 
 def _at_once(first: Callable[[], First], second: Callable[[], Second], *, overlap: bool) -> tuple[First, Second]:
-    """Call both, at the same time where allowed: connecting and listing costs round trips, not work."""
+    """Call both, at the same time where allowed: connecting and listing costs round trips, not work.
+
+    When both fail, the error that trying again does not help is raised: a wrong password is not tried twice.
+    """
     if not overlap:
         return first(), second()
     with ThreadPoolExecutor(1) as pool:
         later = pool.submit(second)
-        return first(), later.result()
+        try:
+            return first(), later.result()
+        except MigratorError as error:
+            other = later.exception()
+            if error.patience is Patience.NOW and isinstance(other, MigratorError):
+                raise other from error
+            raise
 
 
 def _wait_until_quiet(target: TargetStore, folders: list[Folder], terms: Terms) -> list[Folder]:
@@ -220,7 +230,8 @@ def _scan_source(
     limit = target.features.append_limit_bytes
     wanted = [folder for folder in folders if folder.depth is not Depth.NONE]
     _scan(source, ledger, wanted, limit, terms)
-    unexplained = [f for f in wanted if f.depth is Depth.CHANGES and f.error is None and not f.changes_add_up]
+    # Some servers count changes and refuse to list them.
+    unexplained = [f for f in wanted if f.depth is Depth.CHANGES and (f.error is not None or not f.changes_add_up)]
     for folder in unexplained:
         folder.depth = Depth.FULL
         folder.restart()
@@ -259,13 +270,15 @@ def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], lim
         if is_fresh and not _has_exceptions(part, limit, terms.policy):
             _plan_fresh(folder, part)
             continue
+        unrecorded = _unrecorded(folder, part, outcomes, terms.policy)
         operations = plan_messages(
-            _counted(folder, part, above),
+            _counted(folder, part, above, unrecorded),
             watermark=folder.state.watermark,
             above_watermark=above,
             left_behind=outcomes,
             append_limit_bytes=limit,
             policy=terms.policy,
+            unrecorded=unrecorded,
         )
         for operation in operations:
             if isinstance(operation, CompareFlags):
@@ -303,13 +316,30 @@ def _plan_fresh(folder: FolderPass, part: Sequence[MessageMeta]) -> None:
         folder.pending.extend(part)
 
 
-def _counted(folder: FolderPass, metas: Iterable[MessageMeta], above: Container[int]) -> Iterator[MessageMeta]:
+def _unrecorded(
+    folder: FolderPass, part: Sequence[MessageMeta], outcomes: Container[int], policy: CopyPolicy
+) -> Container[int]:
+    """Return UIDs below the watermark without a record: servers have been seen to list less than they hold."""
+    below = [meta.uid for meta in part if meta.uid <= folder.state.watermark]
+    if not below:
+        return frozenset()
+    if folder.knowledge is None:
+        missing = set(below)
+    else:
+        # A live target that was renumbered is not filled again with what its owner removed.
+        missing = folder.knowledge.without_record(below, counts_elsewhere=policy.mode is Mode.CATCH_UP)
+    return {uid for uid in missing if uid not in outcomes}
+
+
+def _counted(
+    folder: FolderPass, metas: Iterable[MessageMeta], above: Container[int], unrecorded: Container[int]
+) -> Iterator[MessageMeta]:
     """Pass metadata on; count it by what the ledger knows."""
     listed, watermark = folder.listed, folder.state.watermark
     for meta in metas:
         if listed is not None:
             listed.append(meta.uid)
-        if meta.uid <= watermark or meta.uid in above:
+        if (meta.uid <= watermark and meta.uid not in unrecorded) or meta.uid in above:
             folder.recorded_listed += 1
         else:
             folder.new_listed += 1

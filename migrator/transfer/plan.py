@@ -88,10 +88,14 @@ def plan_messages(
     left_behind: Mapping[int, Outcome],
     append_limit_bytes: int | None,
     policy: CopyPolicy,
+    unrecorded: Container[int] = frozenset(),
 ) -> Iterator[Operation]:
-    """Decide for each message of one folder; ``left_behind`` are the recorded ones that are not on the target."""
+    """Decide for each message of one folder; ``left_behind`` are the recorded ones that are not on the target.
+
+    ``unrecorded`` are those below the watermark that no record knows: the source did not list them before.
+    """
     for meta in metas:
-        if meta.uid <= watermark or meta.uid in above_watermark:
+        if (meta.uid <= watermark and meta.uid not in unrecorded) or meta.uid in above_watermark:
             outcome = left_behind.get(meta.uid)
             if outcome is None:
                 yield CompareFlags(meta)
@@ -107,6 +111,8 @@ def plan_messages(
 
 
 def _tries_again(meta: MessageMeta, outcome: Outcome, policy: CopyPolicy) -> bool:
+    if outcome is Outcome.VANISHED:
+        return True  # it is listed: it was only out of sight (replicas that disagree)
     if outcome is Outcome.MARKED_DELETED:
         return policy.copy_deleted or DELETED not in meta.flags
     return policy.retry_left_behind

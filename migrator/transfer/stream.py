@@ -309,7 +309,9 @@ class Stream:
             if folder is None or folder.error is not None or self.is_stopping or uid not in folder.unsettled():
                 continue
             self._alone = (key, uid)
-            self._chance(Group(folder, [uid], 1, None), deque())
+            groups = deque((Group(folder, [uid], 1, None),))
+            while groups and not self.is_stopping:
+                self._chance(groups.popleft(), groups)
             self._alone = None
 
     def _settle_poison(self) -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
-from migrator.errors import MigratorError, Side
+from migrator.errors import MigratorError, Radius, Side
 from migrator.events import FlagsLost, FolderLeftOut, MessageAltered, MessageLeftBehind, PassPlanned, Progress
-from migrator.mail import Folder, FolderPath, Message, NewFolder, Outcome
-from migrator.stores.base import ReadRequest, Trouble
+from migrator.mail import Folder, FolderPath, Message, MessageMeta, NewFolder, Outcome
+from migrator.stores.base import ReadRequest, ScanRequest, Trouble
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.copy import run_pass
 from migrator.transfer.plan import CopyPolicy, Mode
@@ -601,3 +602,111 @@ def test_what_a_refused_bundle_holds_goes_late_but_in_the_order_of_the_source() 
     late = [page for page in pages if page in (b"06", b"08")]
     assert late == [b"06", b"08"]
     assert [page for page in pages if page not in late] == sorted(page for page in pages if page not in late)
+
+
+def test_a_message_that_the_source_hid_from_an_earlier_pass_is_not_taken_for_copied() -> None:
+    scene = life_like()
+    inbox = scene.source["INBOX"]
+    hidden = inbox.messages.pop(3)
+    scene.copy()
+    inbox.messages = dict(sorted({**inbox.messages, 3: hidden}.items()))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.appended == 1
+    assert_arrived(scene)
+    assert scene.copy().appended == 0
+
+
+class Hiding(MemorySource):
+    """A source whose replicas disagree: it lists a message, and for the rest of the pass does not have it."""
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        self.mailbox["INBOX"].messages.pop(2, None)
+        return super().read(requests)
+
+
+def test_a_vanished_message_that_shows_up_again_is_copied() -> None:
+    scene = life_like()
+    inbox = scene.source["INBOX"]
+    hidden = inbox.messages[2]
+    first = scene.copy(source=Hiding(scene.source, None, LIMITS))
+    assert first.totals[Outcome.VANISHED] == 1
+    inbox.messages = dict(sorted({**inbox.messages, 2: hidden}.items()))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert Outcome.VANISHED not in result.totals
+    assert_arrived(scene)
+
+
+class Counting(MemorySource):
+    """A source that counts changes and refuses to list them."""
+
+    def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        if any(request.changed_since for request in requests):
+            return iter([Trouble(request.path, MigratorError("unknown", radius=Radius.FOLDER)) for request in requests])
+        return super().scan(requests)
+
+
+@pytest.mark.req("D-33")
+def test_where_the_server_refuses_to_list_changes_the_whole_list_is_taken() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.source.deliver("INBOX", body("late"))
+    scene.source["INBOX"].set_flags(2, frozenset({"\\Draft"}))
+    result = scene.copy(source=Counting(scene.source, None, LIMITS))
+    assert_balanced(result, scene)
+    assert (result.appended, result.flag_changes) == (1, 1)
+
+
+class Refusing(MemoryTarget):
+    """A target that knows another password."""
+
+    sign_ins = 0
+
+    def _connect(self) -> None:
+        self.sign_ins += 1
+        raise MigratorError("sign_in.refused", side=Side.TARGET)
+
+
+@pytest.mark.req("C-1")
+def test_a_wrong_password_is_tried_once_even_while_the_other_line_drops() -> None:
+    scene = life_like()
+    limits = replace(LIMITS, overlap=True)
+    source = MemorySource(scene.source, FaultPlan(at=range(100), kind="line"), limits)
+    target = Refusing(scene.target, None, limits)
+    result = run_pass(source, target, scene.ledger, limits=limits, clock=scene.clock)
+    assert result.error is not None
+    assert result.error.code == "sign_in.refused"
+    assert target.sign_ins == 1
+
+
+def test_a_suspect_that_the_target_refuses_gets_its_outcome() -> None:
+    scene = life_like()
+    Flaky.deaths = 2
+    scene.target.refuse = lambda message, text: MigratorError("message.refused") if b"letter 3" in text else None
+    result = scene.copy(source=Flaky(scene.source, None, LIMITS))
+    assert result.totals[Outcome.REFUSED] == 1
+    assert_balanced(result, scene)
+
+
+class Flaky(MemorySource):
+    """A source whose line dies a few times at the same message."""
+
+    deaths = 0
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        for item in super().read(requests):
+            if isinstance(item, Message) and item.path.is_inbox and item.uid == 4 and Flaky.deaths:
+                Flaky.deaths -= 1
+                raise MigratorError("line.lost", side=Side.SOURCE)
+            yield item
+
+
+def test_who_stops_a_pass_does_not_wait_for_a_lost_line() -> None:
+    scene = life_like()
+    plan = FaultPlan(at=range(5, 100_000), kind="line")
+    source, target = MemorySource(scene.source, plan, LIMITS), MemoryTarget(scene.target, plan, LIMITS)
+    result = run_pass(source, target, scene.ledger, limits=LIMITS, clock=scene.clock, stop=StopAfter(0))
+    assert result.is_stopped
+    assert not result.is_complete
+    assert scene.clock.waits == []

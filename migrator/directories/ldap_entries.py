@@ -88,8 +88,9 @@ class LdapEntries:
         changes: Changes = {name: _swap(entry.values[name], wanted[name]) for name in self._attributes}
         changes = {name: steps for name, steps in changes.items() if steps}
         result = self._line.modify(entry.dn, changes, self._assertion(entry))
-        if result == "success":
+        if result == "success" and entry.version and self._line.asserts():
             return None
+        # where no version was asserted, a value that somebody else added may be there beside ours: look
         return MigratorError(_REFUSALS.get(result, "directory.invalid"), reply=result)
 
     def _assertion(self, entry: _Entry) -> str:
@@ -100,6 +101,7 @@ class LdapEntries:
 
 # What a refused MODIFY is when the entry, looked at again, still holds what was expected.
 _REFUSALS: Final[dict[str, str]] = {
+    "success": "directory.busy",
     "assertionFailed": "directory.busy",  # others keep changing the entry elsewhere
     "noSuchAttribute": "directory.busy",
     "attributeOrValueExists": "directory.busy",

@@ -153,8 +153,7 @@ class LdapLine:
         """Hang up. Never raises."""
         connection, self._connection, self._asserts = self._connection, None, None
         if connection is not None:
-            with contextlib.suppress(exceptions.LDAPException, *_NONSENSE, OSError):
-                connection.unbind()
+            _hang_up(connection)
 
     def _ask(self, filter_text: str, attributes: Sequence[str], may_reconnect: bool = True, **more: Any) -> _Answered:
         """Search once; on a line that died while it was idle, once more."""
@@ -266,6 +265,22 @@ def _encoded(filter_text: str) -> bytes:
 
 
 def _sign_in(servers: LdapServers, uri: str) -> Any:
+    connection = _unopened(servers, uri)
+    try:
+        connection.open(read_server_info=False)
+        if servers.starttls and not connection.server.ssl:
+            connection.start_tls(read_server_info=False)
+        connection.bind(read_server_info=False)
+    except (exceptions.LDAPException, *_NONSENSE, OSError) as error:
+        _hang_up(connection)
+        raise MigratorError(_code_of_opening(error), reply=_words(error)) from None
+    if connection.result["description"] != "success":
+        _hang_up(connection)
+        raise _error(connection.result)
+    return connection
+
+
+def _unopened(servers: LdapServers, uri: str) -> Any:
     parts = urllib.parse.urlsplit(uri)
     use_ssl = parts.scheme == "ldaps"
     server = ldap3.Server(
@@ -276,7 +291,7 @@ def _sign_in(servers: LdapServers, uri: str) -> Any:
         get_info=ldap3.NONE,
         connect_timeout=servers.connect_seconds,
     )
-    connection = ldap3.Connection(
+    return ldap3.Connection(
         server,
         user=servers.bind_dn,
         password=servers.password.reveal(),
@@ -284,18 +299,15 @@ def _sign_in(servers: LdapServers, uri: str) -> Any:
         auto_referrals=False,
         receive_timeout=max(1, round(servers.answer_seconds)),  # whole seconds, or ldap3 fails to pack them
     )
-    try:
-        connection.open(read_server_info=False)
-        if servers.starttls and not use_ssl:
-            connection.start_tls(read_server_info=False)
-        connection.bind(read_server_info=False)
-    except (exceptions.LDAPException, *_NONSENSE, OSError) as error:
-        with contextlib.suppress(exceptions.LDAPException, OSError):
-            connection.unbind()
-        raise MigratorError(_code_of_opening(error), reply=_words(error)) from None
-    if connection.result["description"] != "success":
-        raise _error(connection.result)
-    return connection
+
+
+def _hang_up(connection: Any) -> None:
+    line, result = connection.socket, connection.result
+    with contextlib.suppress(exceptions.LDAPException, *_NONSENSE, OSError):
+        connection.unbind()
+    connection.result = result
+    if line is not None:
+        line.close()  # ldap3 leaves a line open that was never connected, or that the other side ended
 
 
 def _code_of_opening(error: BaseException) -> str:

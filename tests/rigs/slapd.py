@@ -10,12 +10,12 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
 
 from migrator.entries import Json
 from migrator.secret import Secret
-from tests.rigs.base import HOST, Server, need, own_certificate
+from tests.rigs.base import HOST, Server, free_port, need, own_certificate
 
 BASE = "dc=example,dc=test"
 PEOPLE = f"ou=people,{BASE}"
@@ -23,7 +23,7 @@ MIGRATOR, MIGRATOR_PASSWORD = f"uid=migrator,{BASE}", "migpw"
 READER, READER_PASSWORD = f"uid=reader,{BASE}", "readpw"  # may read, not write
 ROOT, ROOT_PASSWORD = f"cn=admin,{BASE}", "rootpw"
 
-Attributes = Mapping[str, str | Sequence[str]]
+Hidden = Literal["", "abilities", "versions"]
 
 # 1.3.6.1.4.1.99999 is no registered number: for tests only
 _SCHEMA = """\
@@ -58,7 +58,8 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 loglevel none
 {tls}
-sizelimit size.soft=500 size.hard=500 size.prtotal=unlimited
+{hidden_abilities}
+sizelimit size.soft=500 size.hard=500 size.prtotal={most}
 database mdb
 suffix "{base}"
 rootdn "{root}"
@@ -69,6 +70,7 @@ maxsize 268435456
 dbnosync
 index objectClass,uid,mail,mailAlternateAddress,mailHost,mailUserStatus,emailPersonStatus eq
 access to attrs=userPassword by dn.exact="{reader}" read by anonymous auth by self write by * none
+{hidden_versions}
 access to * by dn.exact="{migrator}" write by * read
 """
 
@@ -78,15 +80,22 @@ _NOBODY_SIGNS_IN = bytes.fromhex("300c020101600702010304008000")
 
 
 class Slapd(Server):
-    """``Slapd([person("anna@example.test", emailPersonStatus="active")])``; its URI is :attr:`uri`."""
+    """``Slapd([person("anna@example.test", emailPersonStatus="active")])``; its URI is :attr:`uri`.
+
+    ``tls``: StartTLS, and :attr:`secure_uri`. ``hides``: what nobody may read, its abilities or the versions of its
+    entries. ``most``: entries that a paged search hands out.
+    """
 
     name: ClassVar[str] = "slapd"
 
-    def __init__(self, people: Iterable[str] = (), *, tls: bool = False) -> None:
+    def __init__(
+        self, people: Iterable[str] = (), *, tls: bool = False, hides: Hidden = "", most: str = "unlimited"
+    ) -> None:
         need("/usr/sbin/slapd", "OpenLDAP")
         super().__init__()
         self.port = self.imap  # the port that this rig's base watches
         self.uri = f"ldap://{HOST}:{self.port}"
+        self.secure_uri = f"ldaps://{HOST}:{free_port()}" if tls else ""
         self.certificate, key = own_certificate(self.dir) if tls else (None, None)
         (self.dir / "db").mkdir()
         (self.dir / "mail.schema").write_text(_SCHEMA)
@@ -98,6 +107,10 @@ class Slapd(Server):
                 root_password=ROOT_PASSWORD,
                 migrator=MIGRATOR,
                 reader=READER,
+                # one is a matter of the server, the other of its database
+                hidden_abilities='access to dn.base="" by * none' if hides == "abilities" else "",
+                hidden_versions="access to attrs=entryCSN by * none" if hides == "versions" else "",
+                most=most,
                 tls=f"TLSCertificateFile {self.certificate}\nTLSCertificateKeyFile {key}" if tls else "",
             )
         )
@@ -106,7 +119,8 @@ class Slapd(Server):
 
     def start(self) -> None:
         # -d 0 keeps it in the foreground
-        self.daemon = self.spawn(["/usr/sbin/slapd", "-f", self.dir / "slapd.conf", "-h", self.uri, "-d", "0"])
+        uris = f"{self.uri} {self.secure_uri}".strip()
+        self.daemon = self.spawn(["/usr/sbin/slapd", "-f", self.dir / "slapd.conf", "-h", uris, "-d", "0"])
         self._wait_for_answer()
 
     def options(self, **more: Json) -> dict[str, Json]:

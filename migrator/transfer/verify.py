@@ -6,7 +6,7 @@ copied message is at its UID, with its date and flags), *digest* (each is read a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -68,13 +68,20 @@ class VerifyReport:
 
 
 def verify(
-    source: SourceStore, target: TargetStore, ledger: Ledger, *, level: VerifyLevel, sink: EventSink | None = None
+    source: SourceStore,
+    target: TargetStore,
+    ledger: Ledger,
+    *,
+    level: VerifyLevel,
+    sink: EventSink | None = None,
+    left_out: Iterable[FolderPath] = (),
 ) -> VerifyReport:
     """Compare; write nothing. Raises ``MigratorError`` of radius account or wider, when a side cannot be asked.
 
+    ``left_out`` are the source folders that the copy left out with a reason: nobody expects them on the target.
     A user who works in either mailbox meanwhile makes differences: verify while nobody does.
     """
-    return _Verify(source, target, ledger, level, sink or Silence()).run()
+    return _Verify(source, target, ledger, level, sink or Silence(), frozenset(left_out)).run()
 
 
 @dataclass(slots=True)
@@ -91,9 +98,16 @@ class _Expected:
 
 class _Verify:
     def __init__(
-        self, source: SourceStore, target: TargetStore, ledger: Ledger, level: VerifyLevel, sink: EventSink
+        self,
+        source: SourceStore,
+        target: TargetStore,
+        ledger: Ledger,
+        level: VerifyLevel,
+        sink: EventSink,
+        left_out: frozenset[FolderPath],
     ) -> None:
         self._source, self._target, self._ledger, self._sink = source, target, ledger, sink
+        self._left_out = left_out
         self._report = VerifyReport(level)
 
     def run(self) -> VerifyReport:
@@ -114,7 +128,7 @@ class _Verify:
         states = {state.source: state for state in self._ledger.states()}
         targets = {folder.path.raw: folder for folder in self._target.folders()}
         for folder in self._source.folders():
-            if not folder.selectable:
+            if not folder.selectable or folder.path in self._left_out:
                 continue
             state = states.get(folder.path.raw)
             if state is None or state.source_uidvalidity != (folder.uidvalidity or 0):
@@ -199,6 +213,9 @@ class _Verify:
         pair.unread[meta.uid] = -uid  # seen; stays for the digest level
 
     def _note_missing(self, pair: _Expected) -> None:
+        for uid, record in pair.records.items():
+            if not record.target_uid:  # the target took it, and it was not found there afterwards
+                self._find(pair, uid, Difference.MISSING)
         for target_uid, uid in list(pair.unread.items()):
             if uid > 0:
                 del pair.unread[target_uid]

@@ -133,6 +133,14 @@ def test_a_check_after_the_copy_is_clean(level) -> None:
     assert [event.messages for event in sink.of(VerifyBegun)] == [3]
 
 
+def test_a_folder_left_out_with_a_reason_is_no_difference() -> None:
+    it = world("john")
+    it.source.add_folder("Everything", special_use="\\All")
+    result = carried(it, replace(CHOICES, verify=VerifyLevel.LEDGER))
+    assert [folder.reason for folder in result.left_out] == ["virtual"]
+    assert result.exit_code is Exit.ALL_THERE
+
+
 def test_a_difference_that_the_check_finds_needs_a_person() -> None:
     it, ledgers = world("john"), MemoryLedgers()
     carried(it, ledgers=ledgers)

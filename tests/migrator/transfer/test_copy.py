@@ -85,7 +85,7 @@ def test_later_passes_bring_what_arrived_and_follow_flags() -> None:
     assert_arrived(scene)
 
 
-@pytest.mark.req("D-33", "D-34")
+@pytest.mark.req("D-33")
 def test_without_condstore_flags_are_compared() -> None:
     scene = life_like()
     scene.source.features = MemoryMailbox(condstore=False).features

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from migrator.mail import Message
 from migrator.testing import MemoryMailbox, MemorySource, MemoryTarget, StoredMessage
+from migrator.testing.mailboxes import MemoryFolder
 from migrator.transfer.verify import Difference, VerifyLevel, VerifyReport, verify
 from tests.migrator.transfer.scenes import LIMITS, Scene, body, life_like
 
@@ -84,3 +86,37 @@ def test_verify_writes_nothing(copied: Scene) -> None:
     before = (copied.source.contents(), copied.target.contents())
     check(copied, DIGEST)
     assert (copied.source.contents(), copied.target.contents()) == before
+
+
+def test_a_copy_whose_place_nobody_found_is_missing(copied: Scene) -> None:
+    copied.target.features = MemoryMailbox(uidplus=False).features
+    copied.source.deliver("INBOX", body("lost"))
+    assert copied.copy(target=Forgetful(copied.target, None, LIMITS)).is_balanced
+    copied.target.deliver("INBOX", body("another"))
+    assert check(copied, COUNTS).is_clean
+    for level in LEDGER, DIGEST:
+        assert findings(check(copied, level)) == [("INBOX", 11, Difference.MISSING)]
+
+
+class Forgetful(MemoryTarget):
+    """A target that says OK to a message and does not keep it."""
+
+    def _keep(self, folder: MemoryFolder, message: Message, body: bytes) -> int:
+        return 0
+
+
+def test_a_folder_that_is_left_out_on_purpose_is_no_difference(copied: Scene) -> None:
+    copied.source.add_folder("Everything", special_use="\\All")
+    copied.source.deliver("Everything", body("letter 1"))
+    left_out = [folder.source for folder in copied.copy().left_out]
+    source, target = MemorySource(copied.source, None, LIMITS), MemoryTarget(copied.target, None, LIMITS)
+    report = verify(source, target, copied.ledger, level=LEDGER, left_out=left_out)
+    assert findings(report) == []
+    assert findings(check(copied, LEDGER)) == [("Everything", 0, Difference.FOLDER_UNKNOWN)]
+
+
+def test_flags_that_changed_without_being_counted_are_found(copied: Scene) -> None:
+    # a server whose CONDSTORE misses changes
+    copied.source["INBOX"].messages[2].flags = frozenset({"\\Draft"})
+    assert copied.copy().flag_changes == 0
+    assert findings(check(copied, LEDGER)) == [("INBOX", 2, Difference.FLAGS)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -126,3 +130,119 @@ def test_what_is_no_rescue_folder_is_refused(mailferry: Command, tmp_path: Path,
 def test_a_key_that_others_can_read_is_told(mailferry: Command, folder: Path, key: Path, rows: Rows) -> None:
     key.chmod(0o644)
     assert "chmod 600" in mailferry("rescue", folder, "--key-file", key).err
+
+
+# a batch in a real directory: one database that two servers read
+
+
+STAGES = ("untouched", "disabled", "switching", "switched", "enabled", "suspended")
+
+
+@dataclass
+class Town:
+    """A directory and a route in one database, and the rescue folder of a batch that was under way there."""
+
+    database: Path
+    folder: RescueFolder
+
+    def users(self) -> dict[str, tuple[str, str]]:
+        with contextlib.closing(sqlite3.connect(self.database)) as line:
+            found = line.execute("SELECT address, status, mailhost FROM users")
+            return {address: (status, host) for address, status, host in found}
+
+    def settle(self, accounts: int) -> None:
+        """Let accounts be at every stage of a night when all else is lost."""
+        with contextlib.closing(sqlite3.connect(self.database)) as line:
+            line.execute("CREATE TABLE users (address TEXT PRIMARY KEY, status TEXT, mailhost TEXT)")
+            for number in range(accounts):
+                self._settle(line, f"u{number}@example.test", number, STAGES[number % len(STAGES)])
+            line.commit()
+
+    def _settle(self, line: sqlite3.Connection, address: str, number: int, stage: str) -> None:
+        status, host = ("suspended" if stage == "suspended" else "active"), "OLD.example.test"
+        names = {"source_directory": "who", "target_directory": "who", "route": "where"}
+        journal = FileJournal(self.folder, Account(f"{number}", "1", address, address, address, **names))
+        disable = StepKey(0, StepKind.DISABLE, "who", "source")
+        switch = StepKey(3, StepKind.SWITCH, "where")
+        enable = StepKey(4, StepKind.ENABLE, "who", "target")
+        closed = "inactive" if status == "active" else status
+        if stage != "untouched":
+            journal.begin(disable, {"before": {"status": status}, "after": {"status": closed}})
+            journal.done(disable)
+            status = closed
+        if stage in ("switching", "switched", "enabled"):
+            journal.begin(switch, {"before": {"mailhost": host}, "after": {"mailhost": "new.example.test"}})
+            host = "new.example.test" if number % 12 >= 6 or stage != "switching" else host
+        if stage in ("switched", "enabled"):
+            journal.done(switch)
+        if stage == "enabled":
+            journal.begin(enable, {"before": {"status": "inactive"}, "after": {"status": "active"}})
+            status = "active"
+        line.execute("INSERT INTO users VALUES (?, ?, ?)", (address, status, host))
+
+
+@pytest.fixture
+def town(tmp_path: Path, key: Path) -> Town:
+    folder = RescueFolder(tmp_path / "rescue", MultiFernet([Fernet(key.read_bytes().strip())]))
+    database = tmp_path / "users.sqlite"
+
+    def options(column: str, **more: str) -> dict[str, str]:
+        return {
+            "driver": "sqlite",
+            "path": str(database),
+            "find": f"SELECT {column} FROM users WHERE address = :address",
+            "replace": f"UPDATE users SET {column} = :wanted_{column} "
+            f"WHERE address = :address AND {column} IS :expected_{column}",
+            **more,
+        }
+
+    status = options("status", status="status", open_value="active", closed_value="inactive")
+    where = options("mailhost", source="old.example.test", target="new.example.test")
+    connections = {
+        "who": Connection(Room.DIRECTORY, "sql", status),
+        "where": Connection(Room.ROUTE, "sql", where),
+    }
+    folder.write_batch(Batch("first", RECIPES["classic"], connections))
+    return Town(database, folder)
+
+
+def sides(town: Town) -> dict[str, str]:
+    """Return on which side each user is admitted."""
+    return {
+        address: f"{status} on {'source' if host == 'OLD.example.test' else 'target'}"
+        for address, (status, host) in town.users().items()
+    }
+
+
+def expected(number: int) -> str:
+    stage = STAGES[number % len(STAGES)]
+    is_moved = stage in ("switched", "enabled") or (stage == "switching" and number % 12 >= 6)
+    return f"{'suspended' if stage == 'suspended' else 'active'} on {'target' if is_moved else 'source'}"
+
+
+@pytest.mark.req("S-120")
+def test_a_batch_at_all_stages_comes_to_the_sides_that_the_directory_proves(
+    mailferry: Command, town: Town, key: Path
+) -> None:
+    town.settle(48)
+    ended = mailferry("rescue", town.folder.path, "--key-file", key, "--json")
+    assert ended.exit_code == 0
+    assert sides(town) == {f"u{number}@example.test": expected(number) for number in range(48)}
+    told = {one["address"]: one["side"] for one in ended.answer["accounts"]}
+    assert all(side == sides(town)[address].rpartition(" ")[2] for address, side in told.items())
+    before = town.users()
+    assert mailferry("rescue", town.folder.path, "--key-file", key).exit_code == 0
+    assert town.users() == before
+
+
+def test_a_rescue_that_is_killed_goes_on(town: Town, key: Path) -> None:
+    town.settle(120)
+    command = [sys.executable, "-m", "migrator.cli", "rescue", town.folder.path, "--key-file", key, "--verbose"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        for _ in range(30):
+            assert running.stderr.readline()
+        running.kill()
+    assert running.returncode == -signal.SIGKILL
+    assert sides(town) != {f"u{number}@example.test": expected(number) for number in range(120)}
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    assert sides(town) == {f"u{number}@example.test": expected(number) for number in range(120)}

@@ -15,8 +15,9 @@ from migrator.errors import MigratorError
 from migrator.sessions import SESSIONS
 from tests.contracts.entries import ANNA, BERT
 from tests.contracts.sessions import Club, SessionsContract, settles_at
-from tests.rigs.base import HOST
+from tests.rigs.base import HOST, users
 from tests.rigs.dovecot import ADMIN, ADMIN_PASSWORD, Dovecot
+from tests.rigs.governed import Governed, GovernedByLdap, GovernedBySql
 
 US, WEBMAIL, PHONE = HOST, "127.0.0.2", "127.0.0.3"  # where sessions come from
 
@@ -149,6 +150,20 @@ def test_a_session_in_which_we_read_is_neither_counted_nor_ended(dovecot: Doveco
     seen.end("anna")
     assert settles_at(seen, "anna", 0)
     assert ours.noop()[0] == "OK"
+
+
+@pytest.mark.parametrize("make", [GovernedByLdap, GovernedBySql])
+def test_whoever_governs_sign_ins_sessions_are_found_by_name_and_by_address(make: type[Governed]) -> None:
+    with make(users(2)) as governed:
+        visitors = Visitors(governed.source)
+        visitors.sign_in("u0000")
+        visitors.sign_in("U0000")
+        seen = open_connector(SESSIONS, "dovecot", governed.sessions_options("source"))
+        assert settles_at(seen, "u0000", 2)
+        assert (seen.open(governed.address("u0000")), seen.open("u0001")) == (2, 0)
+        seen.end(governed.address("u0000"))
+        assert settles_at(seen, "u0000", 0)
+        visitors.leave()
 
 
 def test_a_dovecot_that_is_down_has_not_said_that_nobody_is_there(dovecot: Dovecot) -> None:

@@ -23,6 +23,8 @@ from tests.rigs.slapd import PEOPLE, READER, READER_PASSWORD, Slapd, person
 SOURCE_HOST, TARGET_HOST = "old.example.test", "new.example.test"
 DOMAIN = "example.test"
 
+# users are found by their address and by the name they sign in with
+_FILTER = "(|(mail={address})(uid={address}))"
 _LDAP = """\
 uris = {uri}
 dn = {reader}
@@ -96,6 +98,19 @@ class Governed:
         """How ``user`` signs in at ``source`` or ``target``."""
         return (self.source if side == "source" else self.target).account(user)
 
+    def sessions_options(self, side: str) -> dict[str, Json]:
+        """The options of sessions of kind ``dovecot`` on one of the servers; they need no secret."""
+        server = self.source if side == "source" else self.target
+        return {"doveadm": ["doveadm", "-c", str(server.dir / "dovecot.conf")], "user": "local"}
+
+    def directory_options(self) -> dict[str, Json]:
+        """The options of a directory that decides who is admitted."""
+        raise NotImplementedError
+
+    def route_options(self) -> dict[str, Json]:
+        """The options of a route that decides which of the two admits."""
+        raise NotImplementedError
+
     def _start(self, stack: contextlib.ExitStack) -> None:
         raise NotImplementedError
 
@@ -118,11 +133,11 @@ class GovernedByLdap(Governed):
 
     def directory_options(self) -> dict[str, Json]:
         """The options of a directory of kind ``ldap``; its secret is :func:`tests.rigs.slapd.secret`."""
-        return self.slapd.options(status="emailPersonStatus")
+        return self.slapd.options(status="emailPersonStatus", filter=_FILTER)
 
     def route_options(self) -> dict[str, Json]:
         """The options of a route of kind ``ldap``."""
-        return self.slapd.options(source=SOURCE_HOST, target=TARGET_HOST)
+        return self.slapd.options(source=SOURCE_HOST, target=TARGET_HOST, filter=_FILTER)
 
     def _config(self, host: str) -> str:
         return _LDAP.format(
@@ -160,14 +175,15 @@ class GovernedBySql(Governed):
         return self._options("mailhost", column="mailhost", source=SOURCE_HOST, target=TARGET_HOST)
 
     def _options(self, governed: str, **more: Json) -> dict[str, Json]:
-        return {"driver": "sqlite", "path": str(self.database), **statements(governed), **more}
+        found = statements(governed, where=":address IN (uid, address)")
+        return {"driver": "sqlite", "path": str(self.database), **found, **more}
 
 
-def statements(column: str, equals: str = "IS") -> dict[str, Json]:
+def statements(column: str, equals: str = "IS", where: str = "address = :address") -> dict[str, Json]:
     """The statements of a connector that governs ``column`` of the table ``users``."""
     return {
-        "find": f"SELECT {column} FROM users WHERE address = :address",
+        "find": f"SELECT {column} FROM users WHERE {where}",
         "replace": f"UPDATE users SET {column} = :wanted_{column} "
-        f"WHERE address = :address AND {column} {equals} :expected_{column}",
+        f"WHERE {where} AND {column} {equals} :expected_{column}",
         "list": "SELECT address FROM users ORDER BY address",
     }

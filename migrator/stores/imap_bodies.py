@@ -27,6 +27,7 @@ SUBSTITUTE_OCTETS: Final = 4096  # such notices are short
 _HEAD: Final = re.compile(rb"\* \d{1,10} FETCH \(UID (\d{1,18}) BODY\[\] \{(\d{1,18})\}\r\n")
 _BODY_NEXT: Final = re.compile(rb"BODY\[\] *~?\{\d{1,19}\+?\}\Z", re.IGNORECASE)
 _END: Final = b")\r\n"
+_REST: Final = re.compile(rb"(?: .*)?\) *\Z", re.DOTALL)  # more items, and the end
 
 
 class Wanted:
@@ -62,6 +63,13 @@ class BodyReader:
 
     def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
         """Yield bodies as ``Store.read`` promises."""
+        self._wire.is_private = True
+        try:
+            yield from self._read(requests)
+        finally:
+            self._wire.is_private = False
+
+    def _read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
         failed: object = None  # what is left of a request after its trouble is read over
         writable, troubles = part_writable(self._session, requests)
         yield from troubles
@@ -108,17 +116,26 @@ class BodyReader:
             else:
                 wire.position = start
                 body = wire.exact(size)
-                wire.gather()
+                self._end_item()
             if size and take(uid) and not (substitutes and _is_substitute(body, substitutes)):
                 yield Message(path, uid, size, body)
 
     def _stream(self, path: FolderPath, uid: int, size: int, wanted: Wanted) -> Iterator[Message]:
-        pieces = Pieces(self._wire, size)
+        pieces = self._pieces(size)
         if wanted.take(uid):
             yield Message(path, uid, size, stream=pieces)
         for _ in pieces:
             pass  # what the caller did not take
-        self._wire.gather()
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        yield from Pieces(self._wire, size)
+        self._end_item()  # before the last octet counts as the last: a message cut short must not be stored
+
+    def _end_item(self) -> None:
+        """Read what follows a body. What no FETCH says there is more of the message than the server announced."""
+        rest = self._wire.gather()
+        if not _REST.match(rest):
+            raise self._wire.nonsense(rest, "something behind the announced end of a message")
 
     def _other(self, path: FolderPath, tag: bytes, wanted: Wanted) -> Iterator[Message]:
         """Take one response of another shape: items in another order, noise, or the end."""

@@ -270,6 +270,7 @@ class ImapSession:
             tls=self.wire.is_encrypted,
             as_admin=self._endpoint.authzid is not None,
         )
+        error.reply = self.wire.discreet(reply.words) or error.reply
         self.wire.refusal = self.wire.refusal or error
         self._refusals += 1
         return error
@@ -309,6 +310,7 @@ class ImapSession:
         capabilities = self.capabilities
         if any(mark in self._user + self._password for mark in "\r\n\0"):
             raise MigratorError("sign_in.malformed", side=self.side)
+        self.wire.secrets = self._secrets()
         if "AUTH=PLAIN" in capabilities or self._endpoint.authzid is not None:
             verb, reply = "AUTHENTICATE", self._authenticate()
         elif "LOGINDISABLED" in capabilities and not self.wire.is_encrypted:
@@ -317,6 +319,7 @@ class ImapSession:
             verb, reply = "LOGIN", self.ask(self._login_command())
         if not reply.is_ok:
             raise self.refusal(reply, verb)
+        self.wire.secrets = ()
         self._known = None
         self._note_capabilities(reply)
 
@@ -328,9 +331,18 @@ class ImapSession:
     def _password(self) -> str:
         return self._endpoint.password.reveal()
 
-    def _authenticate(self) -> Reply:
+    def _secrets(self) -> tuple[bytes, ...]:
+        """Return the password in every form in which it goes out."""
+        plain = self._password.encode("utf-8")
+        escaped = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        return tuple(filter(None, (self._plain_response(), escaped, plain)))
+
+    def _plain_response(self) -> bytes:
         words = "\0".join((self._endpoint.authzid or "", self._user, self._password)).encode("utf-8")
-        response = base64.b64encode(words) + b"\r\n"
+        return base64.b64encode(words)
+
+    def _authenticate(self) -> Reply:
+        response = self._plain_response() + b"\r\n"
         if self.has("SASL-IR"):
             return self.ask((b"AUTHENTICATE PLAIN " + response,))
         return self.ask((b"AUTHENTICATE PLAIN\r\n", response))

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
-from migrator.replies import classify, classify_exception
+from migrator.replies import classify, classify_exception, clean
 from migrator.stores.imap_parse import LITERAL_END, text
 
 READ_BYTES: Final = 64 * 1024  # more per call costs an ssl socket three times the CPU: it allocates the whole of it
@@ -46,6 +46,8 @@ class Wire(imaplib.IMAP4):
         self.buffer = b""
         self.position = 0
         self.bye: str | None = None
+        self.is_private = False  # mail is on the line: errors quote nothing of it
+        self.secrets: tuple[bytes, ...] = ()  # just sent: some servers repeat what they refuse
         self.refusal: MigratorError | None = None  # the first of a row of errors: what a BYE after them is about
         self._tags = 0
         self._has_put = False  # since something was last received
@@ -219,6 +221,7 @@ class Wire(imaplib.IMAP4):
         if self.bye is None:
             return MigratorError("line.lost", side=self.side)
         error = classify("BYE", self.bye, side=self.side, command="", tls=self.is_encrypted)
+        error.reply = self.discreet(self.bye) or error.reply
         if self.refusal is not None and error.code == "server.too_many_errors":
             # Exchange, Dovecot and Courier hang up after some errors in a row: the first of them is the reason.
             error.reply, error.__cause__ = f"{self.refusal.reply} ... {self.bye}", self.refusal
@@ -226,7 +229,18 @@ class Wire(imaplib.IMAP4):
 
     def nonsense(self, response: bytes, what: str = "not an answer") -> MigratorError:
         """Return the error for something that no IMAP server says here; the dialogue cannot go on after it."""
-        return MigratorError("server.nonsense", side=self.side, reply=f"{what}: {shown(response)}")
+        if self.is_private:
+            return MigratorError("server.nonsense", side=self.side, reply=what)
+        words = shown((self.discreet(text(response)) or text(response)).encode("utf-8", "replace"))
+        return MigratorError("server.nonsense", side=self.side, reply=f"{what}: {words}")
+
+    def discreet(self, words: str) -> str:
+        """Return ``words`` without the secrets just sent, as one line; empty when none is in them."""
+        octets = words.encode("utf-8", "replace")
+        for secret in self.secrets:
+            octets = octets.replace(secret, b"***")
+        found = text(octets)
+        return clean(found) if found != words else ""
 
     def _failed(self, error: OSError) -> MigratorError:
         return self.lost() if self.bye else classify_exception(error, side=self.side, phase="talk")

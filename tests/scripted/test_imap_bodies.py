@@ -326,3 +326,28 @@ def test_answers_in_crumbs_are_read_as_well_as_in_one_piece() -> None:
 
     found, _ = read(crumble)
     assert found == [(uid, b"%d" % uid * uid) for uid in range(1, 10)]
+
+
+@pytest.mark.parametrize("size", [4, BIG])
+def test_a_literal_shorter_than_its_message_is_nonsense_and_no_message(size: int) -> None:
+    body = b"Subject: a secret\r\n\r\n" + b"of nobody's business\r\n" * (size // 20)
+    octets = b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\n" % (size, body)
+    with (
+        Peer({"EXAMINE": OPEN, "UID FETCH": then(raw(octets), "$ OK done")}) as peer,
+        ImapSource(peer.endpoint(), QUICK) as source,
+    ):
+        found = source.read([ReadRequest(INBOX, range(1, 10))])
+        with pytest.raises(MigratorError) as caught:
+            for message in found:
+                assert isinstance(message, Message)
+                body_of(message)
+                pytest.fail("a part of a message was handed out as a whole one")
+    assert (caught.value.code, caught.value.patience) == ("server.nonsense", Patience.NOW)
+
+
+def test_mail_is_not_quoted_in_errors() -> None:
+    octets = literal(1, b"abc") + b"Dear lawyer, a secret\r\n"
+    with pytest.raises(MigratorError) as caught:
+        read(then(raw(octets), "$ OK done"))
+    assert caught.value.code == "server.nonsense"
+    assert "lawyer" not in repr(caught.value)

@@ -19,7 +19,7 @@ from migrator.stores.base import ScanRequest
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_wire import dial
-from tests.rigs.scripted import QUICK, Answers, Command, Conversation, Peer, close, hang, raw, then
+from tests.rigs.scripted import QUICK, Act, Answers, Command, Conversation, Peer, close, hang, raw, then
 
 SASL = "IMAP4rev1 SASL-IR AUTH=PLAIN"
 
@@ -143,6 +143,26 @@ def test_a_secret_is_in_no_error_and_no_text() -> None:
     with Peer({"LOGIN": "$ NO Login failed: u1"}) as peer:
         error = refusal(peer, password="tell-nobody")
         assert "tell-nobody" not in f"{error!r} {error} {error.args} {peer.endpoint(password='tell-nobody')!r}"
+
+
+def echo(before: bytes) -> Act:
+    def answer(conversation: Conversation, command: Command) -> None:
+        conversation.say(before + command.words, command)
+        conversation.close()
+
+    return answer
+
+
+@pytest.mark.parametrize("before", [b"$ NO Login failed: ", b"$ ", b"* BYE unknown command ", b"$ BAD " + b" " * 390])
+@pytest.mark.parametrize("capabilities", ["IMAP4rev1", SASL])
+def test_a_server_that_repeats_the_sign_in_gives_no_secret_away(before: bytes, capabilities: str) -> None:
+    password = 'tell  "nobody"'
+    sent = base64.b64encode(f"\0u1\0{password}".encode()).decode()
+    with Peer({"LOGIN": echo(before), "AUTHENTICATE": echo(before)}, capabilities=capabilities) as peer:
+        reply = refusal(peer, password=password).reply
+        assert reply
+        assert "tell" not in reply
+        assert sent[:8] not in reply
 
 
 # Capabilities

@@ -12,11 +12,11 @@ from kombu.exceptions import OperationalError as QueueAway
 
 from campaigns.bridge.lease import Lease, LeaseKind
 from campaigns.celery import app
-from campaigns.management.commands import ticker as commands
 from campaigns.management.commands.ticker import Ticker
 from campaigns.models import Account, Batch, Campaign, Server, Worker
 from campaigns.services import beats
 from campaigns.services.scheduling import TickReport
+from campaigns.tasks import _TASKS as TASKS
 
 pytestmark = pytest.mark.django_db
 
@@ -34,9 +34,7 @@ def test_a_tick_rings_for_each_account_and_shows_that_it_lives() -> None:
 
 
 def test_each_kind_of_work_goes_to_its_queue() -> None:
-    queues = {
-        kind: app.amqp.router.route({}, commands._TASKS[kind.queue], args=(1, 1))["queue"].name for kind in LeaseKind
-    }
+    queues = {kind: app.amqp.router.route({}, TASKS[kind.queue].name, args=(1, 1))["queue"].name for kind in LeaseKind}
     assert queues == {
         LeaseKind.STAGE: "stage",
         LeaseKind.CATCH_UP: "stage",

@@ -14,26 +14,18 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 
 from campaigns.bridge.lease import Lease
-from campaigns.celery import CUTOVER, STAGE, app
 from campaigns.services import beats, installation, scheduling
+from campaigns.tasks import ring
 
 _TICK_SECONDS: Final = 1.0
-_TASKS: Final = {STAGE: "campaigns.tasks.run_stage", CUTOVER: "campaigns.tasks.run_cutover"}
 
 log = logging.getLogger(__name__)
-
-Ring = Callable[[Lease], None]
-
-
-def ring(lease: Lease) -> None:
-    """Call a worker for a claimed account. Raises ``OperationalError`` when the queue is away."""
-    app.send_task(_TASKS[lease.kind.queue], args=(lease.account_id, lease.epoch))
 
 
 class Ticker:
     """Ticks until it is told to stop. Nothing that goes wrong outside ends it: the next tick tries again."""
 
-    def __init__(self, tick: Callable[[], scheduling.TickReport], ring: Ring) -> None:
+    def __init__(self, tick: Callable[[], scheduling.TickReport], ring: Callable[[Lease], None]) -> None:
         self._tick = tick
         self._ring = ring
         self._stop = threading.Event()

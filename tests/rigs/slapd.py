@@ -115,9 +115,10 @@ class Slapd(Server):
             )
         )
         (self.dir / "first.ldif").write_text("\n".join([*_FIRST, *people]))
-        self._run("/usr/sbin/slapadd", "-q", "-f", self.dir / "slapd.conf", "-l", self.dir / "first.ldif")
 
     def start(self) -> None:
+        if not any((self.dir / "db").iterdir()):
+            self._run("/usr/sbin/slapadd", "-q", "-f", self.dir / "slapd.conf", "-l", self.dir / "first.ldif")
         # -d 0 keeps it in the foreground
         uris = f"{self.uri} {self.secure_uri}".strip()
         self.daemon = self.spawn(["/usr/sbin/slapd", "-f", self.dir / "slapd.conf", "-h", uris, "-d", "0"])

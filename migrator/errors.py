@@ -623,6 +623,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("Users are disabled on this server during the move, and nobody is named who may open their mailboxes."),
         N_("Enter an administrator who may sign in for users there, or take the directory out of the campaign."),
     ),
+    "preflight.not_proved": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("It is not proved that an administrator can open the mailboxes of users who are disabled."),
+        N_("Disable a test account in the directory, and have the campaign's recipe proved on it."),
+    ),
     "preflight.not_disabled": Entry(
         Radius.ACCOUNT,
         Patience.NEVER,

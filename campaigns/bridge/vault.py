@@ -7,6 +7,7 @@ of their own choice by moving octets in the database.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ class Vault:
     def seal(self, text: str, where: str) -> bytes:
         """Return ``text`` as it may be stored at ``where``. Raises ``MigratorError("secret.no_key")``."""
         plain = _END.join((_VERSION, where.encode(), text.encode("utf-8", "surrogateescape")))
-        return self._fernet().encrypt(plain)
+        return self.fernet().encrypt(plain)
 
     def unseal(self, sealed: bytes, where: str) -> str:
         """Return what was sealed for ``where``. Raises ``MigratorError("secret.unreadable")``."""
@@ -66,7 +67,7 @@ class Vault:
 
     def reseal(self, sealed: bytes) -> bytes:
         """Return the same secret, for the same place, sealed with the first key. Raises ``MigratorError``."""
-        return self._fernet().encrypt(self._open(sealed))
+        return self.fernet().encrypt(self._open(sealed))
 
     def is_sealed_with_first_key(self, sealed: bytes) -> bool:
         """True when the first key alone opens ``sealed``."""
@@ -84,7 +85,8 @@ class Vault:
         """Keep only the first key: whatever another one sealed is lost. Raises as ``add_key``."""
         self._write(self._keys[:1])
 
-    def _fernet(self) -> MultiFernet:
+    def fernet(self) -> MultiFernet:
+        """Return the keys themselves, for what is sealed elsewhere. Raises ``MigratorError("secret.no_key")``."""
         if not self._keys:
             self._read_again()
         if not self._keys:
@@ -92,7 +94,7 @@ class Vault:
         return _fernet(self._keys)
 
     def _open(self, sealed: bytes) -> bytes:
-        self._fernet()
+        self.fernet()
         plain = _open(self._keys, sealed)
         if plain is None:
             self._read_again()
@@ -128,6 +130,11 @@ def unseal(row: Model, field: str) -> Secret | None:
     """Return the secret in a field of a row, None where there is none. Raises ``MigratorError``."""
     sealed = getattr(row, field)
     return None if sealed is None else Secret(vault().unseal(bytes(sealed), place(row, field)))
+
+
+def fingerprint(sealed: bytes | memoryview) -> str:
+    """Return what tells one stored password from another. It says nothing of the password itself."""
+    return hashlib.sha256(bytes(sealed)).hexdigest()
 
 
 def read_keys(file: Path) -> tuple[str, ...]:

@@ -1,0 +1,120 @@
+"""The rescue folder of a batch, kept current by its nights: what puts every user back on a side when all else is lost.
+
+The database decides what is done, the folder follows at every step. It knows more only when the database was put back
+from a backup. Then the folder is believed: it was written before each effect, and the effects are still there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+
+from campaigns.bridge import vault
+from campaigns.bridge.connect import Approach, journal_name
+from campaigns.bridge.journal import OrmJournal
+from campaigns.bridge.lease import Lease, write
+from campaigns.models import Account, Batch, Campaign, Connector
+from migrator.errors import MigratorError, Side
+from migrator.journal import EntryStatus, Journal
+from migrator.recipes import RECIPES
+from migrator.rescue import folder as files
+from migrator.rescue.folder import Connection, RescueFolder, Room
+from migrator.rescue.journals import FileJournal, PairedJournal, adopt
+
+_written: Final[dict[Path, str]] = {}  # what this process wrote of each batch last
+
+
+def path_of(batch: Batch) -> Path:
+    """Return where the rescue folder of a batch is, or will be."""
+    path: Path = settings.DATA / "rescue" / f"batch-{batch.pk}"
+    return path
+
+
+def journal_of(lease: Lease, account: Account, approach: Approach) -> Journal:
+    """Return the journal of the account's present cutover, on the database and in the rescue folder.
+
+    What the folder knows and the database does not is taken over first. Raises ``MigratorError`` (rescue.*, secret.*)
+    and ``LeaseLost``.
+    """
+    folder = _folder(account.batch)
+    _write_batch(folder, account.batch, account.campaign)
+    found = folder.account(_name(account))
+    number = max(account.cutover, int(found.run)) if found and _is_open(found) else account.cutover
+    if number != account.cutover:
+        write(lease, cutover=number)
+        account.cutover = number
+    journal = OrmJournal(lease, number)
+    paired = PairedJournal(journal, FileJournal(folder, _account(account, approach)))
+    if found and int(found.run) != number:
+        folder.write_account(_account(account, approach))  # of a night that a person has ended since
+        found = None
+    try:
+        paired.entries()
+    except MigratorError as error:
+        if error.code != "rescue.differs" or found is None:
+            raise
+        adopt(found, journal)
+        paired.entries()
+    return paired
+
+
+def knows_a_later_night(account: Account) -> bool:
+    """True when the folder knows of steps of a cutover that the database has not heard of: it is from a backup.
+
+    Raises ``MigratorError("rescue.damaged")``.
+    """
+    found = _folder(account.batch).account(_name(account))
+    return found is not None and _is_open(found) and int(found.run) > account.cutover
+
+
+def _is_open(found: files.Account) -> bool:
+    return any(entry.status is not EntryStatus.UNDONE for entry in found.entries)
+
+
+def _folder(batch: Batch) -> RescueFolder:
+    return RescueFolder(path_of(batch), vault.vault().fernet())
+
+
+def _name(account: Account) -> str:
+    return f"account-{account.pk}"
+
+
+def _account(account: Account, approach: Approach) -> files.Account:
+    campaign = account.campaign
+    return files.Account(
+        name=_name(account),
+        run=str(account.cutover),
+        address=account.source_login,
+        source_address=approach.address(Side.SOURCE),
+        target_address=approach.address(Side.TARGET),
+        source_directory=_named(campaign.source_directory),
+        target_directory=_named(campaign.target_directory),
+        route=_named(campaign.route),
+    )
+
+
+def _named(row: Connector | None) -> str:
+    return journal_name(row) if row else ""
+
+
+def _write_batch(folder: RescueFolder, batch: Batch, campaign: Campaign) -> None:
+    """Write what the accounts share, once, and again when it has changed."""
+    rows = [row for row in (campaign.source_directory, campaign.target_directory, campaign.route) if row]
+    mark = _mark(campaign.recipe, rows)
+    if _written.get(folder.path) == mark and (folder.path / "rescue.json").exists():
+        return
+    connections = {
+        journal_name(row): Connection(Room(row.room), row.kind, row.options, vault.unseal(row, "secret"))
+        for row in rows
+    }
+    folder.write_batch(files.Batch(f"{campaign.name}, batch {batch.number}", RECIPES[campaign.recipe], connections))
+    _written[folder.path] = mark
+
+
+def _mark(recipe: str, rows: list[Connector]) -> str:
+    told: list[Any] = [[row.pk, row.kind, row.options, bytes(row.secret or b"").hex()] for row in rows]
+    return hashlib.sha256(json.dumps([recipe, told], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,163 @@
+"""What the engine tells, kept: durable events become rows, progress becomes counters of the account.
+
+Rows of the account's history hold codes, numbers and names of folders, never what a message says. Steps and errors are
+written at once. Single messages that stay behind, and progress, wait for the next beat: at most one write in
+``BEAT_SECONDS``, which carries the epoch. Whoever lost the lease is stopped by whatever it tells next.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from enum import Enum
+from typing import Any, Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from campaigns.bridge.lease import Lease, hold, write
+from campaigns.models import Account
+from campaigns.models import Event as EventRow
+from migrator.errors import MigratorError
+from migrator.events import (
+    CountsDiffer,
+    Event,
+    FlagsLost,
+    FolderLeftOut,
+    FolderRenamed,
+    MessageAltered,
+    MessageLeftBehind,
+    PassPlanned,
+    Progress,
+)
+from migrator.journal import StepBegun, StepEvent, StepKind
+from migrator.limits import Clock, SystemClock
+
+BEAT_SECONDS: Final = 2.0
+MOST_WAITING: Final = 200
+PREFIX: Final = "account."
+# Every pass finds these anew; a history tells each once.
+_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost)
+
+
+class OrmSink:
+    """Implements :class:`migrator.events.EventSink` for the account of ``lease``. Call :meth:`flush` at the end.
+
+    ``in_run`` goes into every row, so that an attempt's history can be read apart. Raises ``LeaseLost``.
+    """
+
+    def __init__(self, lease: Lease, account: Account, in_run: int | None = None, clock: Clock | None = None) -> None:
+        self._lease = lease
+        self._account = account
+        self._in_run = in_run
+        self._clock = clock or SystemClock()
+        self._waiting: list[EventRow] = []
+        self._told: set[str] | None = None
+        self._is_copying = True
+        self._messages = account.messages_done
+        self._bytes = account.bytes_done
+        self._counters: dict[str, object] = {}
+        self._last = self._clock.monotonic()
+
+    def emit(self, event: Event) -> None:
+        """See EventSink."""
+        if isinstance(event, Progress):
+            self._count(event)
+        elif isinstance(event, PassPlanned):
+            self._plan(event)
+        elif isinstance(event, StepBegun):
+            self._is_copying = event.step.kind is not StepKind.VERIFY
+        if event.durable and self._is_news(event):
+            self._waiting.append(self._row(event))
+        may_wait = not event.durable or isinstance(event, MessageLeftBehind | MessageAltered)
+        if not may_wait or len(self._waiting) >= MOST_WAITING or self._is_due():
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Raises ``LeaseLost`` when the account is not ours any more; nothing is written then."""
+        rows, counters = self._waiting, self._counters
+        self._last = self._clock.monotonic()
+        if not rows and not counters:
+            return
+        self._waiting, self._counters = [], {}
+        with transaction.atomic():
+            if counters:
+                write(self._lease, **counters)
+            else:
+                hold(self._lease)
+            EventRow.objects.bulk_create(rows)
+
+    def _is_news(self, event: Event) -> bool:
+        if isinstance(event, PassPlanned):
+            return bool(event.messages or event.flag_changes)  # late mail is looked for all day
+        if not isinstance(event, _REPEATED):
+            return True
+        if self._told is None:
+            names = [PREFIX + kind.name for kind in _REPEATED]
+            rows = EventRow.objects.filter(account=self._account, name__in=names)
+            self._told = {_mark(name, data) for name, data in rows.values_list("name", "data")}
+        mark = _mark(PREFIX + event.name, _data(event))
+        is_news = mark not in self._told
+        self._told.add(mark)
+        return is_news
+
+    def _count(self, event: Progress) -> None:
+        if not self._is_copying:
+            return
+        self._messages += event.messages
+        self._bytes += event.size_bytes
+        self._counters |= {
+            "messages_done": self._messages,
+            "bytes_done": self._bytes,
+            "progress_at": timezone.now(),
+        }
+
+    def _plan(self, event: PassPlanned) -> None:
+        """Take the totals: what is there, and what this pass will move."""
+        self._counters |= {
+            "messages_total": self._messages + event.messages,
+            "bytes_total": self._bytes + event.size_bytes,
+            "progress_at": timezone.now(),
+        }
+
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() - self._last >= BEAT_SECONDS
+
+    def _row(self, event: Event) -> EventRow:
+        data = _data(event)
+        return EventRow(
+            name=PREFIX + _name(event),
+            actor_name=self._lease.holder or "worker",
+            campaign_id=self._account.campaign_id,
+            batch_id=self._account.batch_id,
+            account_id=self._account.pk,
+            data=data if self._in_run is None else {**data, "run": self._in_run},
+        )
+
+
+def _name(event: Event) -> str:
+    """Return ``cutover.switch.done`` for a step, and an event's own name otherwise."""
+    if isinstance(event, StepEvent):
+        return f"cutover.{event.step.kind}.{event.name.rpartition('.')[2]}"
+    return event.name
+
+
+def _data(event: Event) -> dict[str, Any]:
+    return {field.name: told(getattr(event, field.name)) for field in fields(event)}
+
+
+def _mark(name: str, data: dict[str, Any]) -> str:
+    return json.dumps([name, {key: value for key, value in data.items() if key != "run"}], sort_keys=True)
+
+
+def told(value: object) -> Any:
+    """Return a value of an event as a row keeps it: JSON, and of an error its code and side, not the server's words."""
+    if isinstance(value, MigratorError):
+        return {"code": value.code, "side": value.side.value if value.side else None}
+    if isinstance(value, Enum):
+        return value.name.lower() if isinstance(value.value, int) else value.value
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: told(part) for name, part in value._asdict().items()}
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,0 +1,128 @@
+"""Checks before anything is done: of each account before it is copied, of a campaign before its recipe is believed.
+
+A recipe that locks users out is accepted once an administrator was seen to open the mailbox of somebody disabled, on
+each governed side. The proof is an event of the campaign; it holds as long as servers, administrators, connectors and
+recipe are what they were then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from campaigns.bridge.connect import WORLD, Approach, World
+from campaigns.models import Account, Campaign, Connector, Event, Server
+from campaigns.services.events import Actor, record
+from migrator.errors import MigratorError, Side
+from migrator.preflight import Door, Failure, Scope, Subject, run_checks
+
+ACCEPTED: Final = "campaign.recipe.accepted"
+REFUSED: Final = "campaign.recipe.refused"
+
+# Of each campaign what was found accepted last: an acceptance is not taken back, so it need not be read again.
+_accepted: Final[dict[int, str]] = {}
+
+
+def check_account(approach: Approach) -> list[Failure]:
+    """Look at one account before it is copied; return what is wrong. Changes nothing anywhere.
+
+    Raises ``MigratorError`` for what concerns all accounts: an address that is not allowed, a recipe without proof.
+    """
+    account = approach.account
+    if not is_accepted(account.campaign):
+        raise MigratorError("preflight.not_proved")
+    route = approach.route()
+    subject = Subject(
+        tuple(_door(approach, side) for side in Side), account.source_login, route.connector if route else None
+    )
+    return run_checks(subject, Scope.STAGE)
+
+
+def accept_recipe(
+    campaign: Campaign, disabled: Mapping[Side, str], *, actor: Actor, world: World = WORLD
+) -> list[Failure]:
+    """Prove that administrators open disabled mailboxes; return what speaks against it, nothing when it is proved.
+
+    ``disabled`` names for each governed side the login of an account that is disabled in its directory: a test
+    account, for the source. A campaign that nobody governs needs no proof. Changes nothing anywhere but our events.
+    """
+    failures = []
+    for side in Side:
+        login = disabled.get(side)
+        if login is None:
+            continue
+        with Approach(_probe(campaign, login), world) as approach:
+            failures += run_checks(Subject((_door(approach, side),), login), Scope.SURVEY)
+    missing = [side for side in _governed_sides(campaign) if side not in disabled]
+    failures += [Failure("disabled_access", MigratorError("preflight.not_proved", side=side)) for side in missing]
+    _tell(campaign, failures, actor)
+    return failures
+
+
+def is_accepted(campaign: Campaign) -> bool:
+    """True when the campaign, as it is set up now, may lock users out; always where nobody is governed."""
+    if not _governed_sides(campaign):
+        return True
+    mark = _mark(campaign)
+    if _accepted.get(campaign.pk) != mark:
+        rows = Event.objects.filter(campaign=campaign, name=ACCEPTED).order_by("-pk")
+        if not any(data.get("mark") == mark for data in rows.values_list("data", flat=True)):
+            return False
+        _accepted[campaign.pk] = mark
+    return True
+
+
+def _governed_sides(campaign: Campaign) -> list[Side]:
+    sides = {Side.SOURCE: campaign.source_directory, Side.TARGET: campaign.target_directory}
+    return [side for side, directory in sides.items() if directory is not None]
+
+
+def _door(approach: Approach, side: Side) -> Door:
+    # Where an administrator is missing is for the checks to say.
+    is_source, is_governed = side is Side.SOURCE, approach.is_governed(side)
+    opener = approach.source if is_source else approach.target
+    has_admin = bool(approach.server(side).admin_login)
+    by_admin = approach.is_opened_by_admin(side, is_admitted=is_source)
+    directory = approach.directory(side)
+    return Door(
+        side=side,
+        open=lambda: opener(is_admitted=is_source),
+        address=approach.address(side),
+        password=None if by_admin else approach.password(side),
+        was_refused=approach.is_refused(side),
+        open_as_admin=opener if is_governed and has_admin else None,
+        directory=directory.connector if directory else None,
+        is_governed=is_governed,
+    )
+
+
+def _probe(campaign: Campaign, login: str) -> Account:
+    """Return an account that is not stored, to try a server with."""
+    servers = {"source": campaign.source, "target": campaign.target}
+    return Account(campaign=campaign, source_login=login, target_login=login, **servers)
+
+
+def _tell(campaign: Campaign, failures: list[Failure], actor: Actor) -> None:
+    if not failures:
+        record(ACCEPTED, actor=actor, campaign_id=campaign.pk, mark=_mark(campaign), recipe=campaign.recipe)
+        return
+    told = [[failure.error.side or "", failure.error.code] for failure in failures]
+    record(REFUSED, actor=actor, campaign_id=campaign.pk, recipe=campaign.recipe, failures=told)
+
+
+def _mark(campaign: Campaign) -> str:
+    """Return what changes with anything that the proof rests on. Passwords may change."""
+    servers = [_server(campaign.source), _server(campaign.target)]
+    rows = (campaign.source_directory, campaign.target_directory, campaign.route)
+    told: list[Any] = [campaign.recipe, servers, [_connector(row) for row in rows]]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _server(row: Server) -> list[Any]:
+    return [row.pk, row.host, row.port, row.admin_login]
+
+
+def _connector(row: Connector | None) -> list[Any] | None:
+    return [row.pk, row.kind, row.options] if row else None

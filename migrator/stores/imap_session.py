@@ -28,7 +28,8 @@ from migrator.stores.imap_wire import Wire
 Security = Literal["plain", "starttls", "tls"]
 AHEAD_OCTETS: Final = 24 * 1024  # unanswered commands: both ends' socket buffers take that much without anyone reading
 AHEAD_COMMANDS: Final = 512
-KEPT_RESPONSES: Final = 200_000
+MOST_RESPONSES: Final = 200_000  # to one command
+MOST_OCTETS: Final = 32 * 1024 * 1024
 LOGOUT_SECONDS: Final = 1.0
 
 
@@ -236,12 +237,15 @@ class ImapSession:
 
     def _collect(self, tag: bytes, take: Callable[[bytes], None] | None, *, stop_at_leave: bool) -> Reply:
         kept: list[bytes] = []
+        responses = octets = 0
         while True:
             response = self.wire.gather()
             if response.startswith(b"* "):
-                (take or kept.append)(response)
-                if len(kept) > KEPT_RESPONSES:
+                responses += 1
+                octets += len(response)
+                if responses > MOST_RESPONSES or octets > MOST_OCTETS:
                     raise self.wire.nonsense(response, "an endless answer")
+                (take or kept.append)(response)
             elif response.startswith(b"+"):
                 if stop_at_leave:
                     return Reply("+", imap_parse.text(response[2:]), kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from migrator.errors import MigratorError
@@ -209,6 +211,36 @@ def test_a_list_beyond_all_reason_is_refused() -> None:
         with pytest.raises(MigratorError) as caught:
             source.folders()
         assert caught.value.params == {"limit": MOST_NAMES}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("line", [b"* STATUS f%d (MESSAGES 1)\r\n", b"* OK still at it %d\r\n"])
+def test_an_endless_answer_ends_in_an_error(line: bytes) -> None:
+    def flood(conversation: Conversation, command: Command) -> None:
+        number = 0
+        while True:
+            conversation.send(b"".join(line % (number + n) for n in range(1000)))
+            number += 1000
+
+    with Peer({"LIST": flood}) as peer, ImapSource(peer.endpoint(), QUICK) as source:
+        with pytest.raises(MigratorError) as caught:
+            source.folders()
+        assert caught.value.code in ("folder.too_many", "server.nonsense")
+
+
+@pytest.mark.timeout(60)
+def test_names_without_an_end_do_not_fill_the_memory() -> None:
+    def flood(conversation: Conversation, command: Command) -> None:
+        for number in range(1000):
+            conversation.send(b'* LIST () "/" f%d-%s\r\n' % (number, b"x" * 1_000_000))
+
+    with Peer({"LIST": flood}) as peer, ImapSource(peer.endpoint(), QUICK) as source:
+        tracemalloc.start()
+        with pytest.raises(MigratorError):
+            source.folders()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 100_000_000
 
 
 def test_counters_that_are_refused_are_unknown() -> None:

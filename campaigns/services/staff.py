@@ -75,8 +75,9 @@ def choose_password(link_id: int, password: str) -> User:
     validate_password(password, user)
     user.set_password(password)
     with transaction.atomic():
-        if _good_links().filter(pk=link_id).update(used_at=timezone.now()) != 1:  # somebody was faster
-            raise LinkRefused
+        # On columns of the row alone: with a join PostgreSQL decides in a subquery, which a race does not repeat.
+        if OneTimeLink.objects.filter(pk=link_id, used_at=None).update(used_at=timezone.now()) != 1:
+            raise LinkRefused  # somebody was faster
         user.save(update_fields=["password"])
         Event.objects.create(name="staff.password.chosen", actor=user, actor_name=user.username)
     return user

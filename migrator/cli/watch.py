@@ -57,6 +57,10 @@ LEFT_OUT: Final = {
 }
 
 
+# Told without being asked: what somebody may miss, and why it takes so long.
+_TOLD: Final = FolderLeftOut | CountsDiffer | PassPlanned | VerifyBegun | FolderFailed | Reconnecting
+
+
 class AccountWatch:
     """The listener of one account: keeps what the summary tells, and shows the rest as it comes."""
 
@@ -82,7 +86,7 @@ class AccountWatch:
                 self.renamed[event.folder] = (event.target, RENAMINGS.get(event.reason, event.reason))
             case FlagsLost():
                 self.lost_flags[event.folder, event.flag] = event.messages
-        if self._verbose or isinstance(event, FolderLeftOut | PassPlanned | VerifyBegun | FolderFailed | Reconnecting):
+        if self._verbose or isinstance(event, _TOLD):
             self._say(event)
 
     def _say(self, event: Event) -> None:
@@ -127,7 +131,7 @@ class Board:
                 done = self._meter.done
                 self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
                 self._show()
-        elif self._verbose and (sentence := sentence_of(event)):
+        elif (self._verbose or isinstance(event, CountsDiffer)) and (sentence := sentence_of(event)):
             self._terminal.say(printable(f"{title(account)}: {sentence}"))
 
     def tell(self, result: AccountResult) -> None:

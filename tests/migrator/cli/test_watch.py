@@ -68,6 +68,17 @@ def watched(*, verbose: bool = False) -> tuple[AccountWatch, FakeClock, io.Strin
     return AccountWatch(Terminal(stream, clock=clock), clock, verbose=verbose), clock, stream
 
 
+def test_a_server_that_counts_more_than_it_lists_is_told_without_being_asked() -> None:
+    event = CountsDiffer(folder="X", counted=99, listed=10)
+    watch, _, stream = watched()
+    watch.emit(event)
+    assert "counts 99 messages and lists 10" in stream.getvalue()
+    it, _, stream = board(1)
+    it.listen(world("u1", line=2).account).emit(event)
+    assert "u1" in stream.getvalue()
+    assert "counts 99 messages and lists 10" in stream.getvalue()
+
+
 def test_the_bar_follows_the_plan() -> None:
     watch, clock, stream = watched()
     watch.emit(PassPlanned(folders=1, messages=100, size_bytes=1_000_000, flag_changes=0))

@@ -73,7 +73,7 @@ def test_tls_and_starttls_with_a_known_certificate(source: dovecot.Dovecot, secu
     assert signed_in(endpoint) > 0
 
 
-@pytest.mark.req("C-18", "D-97")
+@pytest.mark.req("C-18")
 @pytest.mark.parametrize(("security", "port"), [("tls", "imaps"), ("starttls", "imap")])
 def test_a_certificate_nobody_vouches_for_is_refused(source: dovecot.Dovecot, security: str, port: str) -> None:
     endpoint = Endpoint(HOST, getattr(source, port), security, "u0000", Secret("pw"))

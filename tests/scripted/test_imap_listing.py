@@ -269,7 +269,6 @@ def test_what_the_server_calls_itself_is_told() -> None:
         assert source.features.product == "Dovecot 2.4"
 
 
-@pytest.mark.req("D-68")
 @pytest.mark.parametrize(("told", "limit"), [("APPENDLIMIT=35651584", 35651584), ("APPENDLIMIT", None), ("", None)])
 def test_the_limit_of_a_message_is_read_where_it_is_told(told: str, limit: int | None) -> None:
     with Peer(capabilities=f"IMAP4rev1 {told}") as peer, ImapSource(peer.endpoint(), QUICK) as source:

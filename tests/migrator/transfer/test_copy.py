@@ -135,7 +135,6 @@ def test_a_catch_up_does_not_bring_back_a_folder_its_owner_removed() -> None:
     assert result.appended == 0
 
 
-@pytest.mark.req("D-101")
 def test_mail_that_the_target_holds_already_is_counted_not_doubled() -> None:
     scene = life_like()
     scene.target.deliver("INBOX", body("letter 2"), internal_date=1)
@@ -234,7 +233,6 @@ def test_a_target_that_tells_no_uids_is_looked_at_afterwards() -> None:
     assert scene.target["INBOX"].messages[4].flags == {"\\Draft"}
 
 
-@pytest.mark.req("D-61")
 def test_a_target_that_rewrites_line_ends_is_matched_by_canonical_form() -> None:
     scene = life_like()
     scene.target = MemoryMailbox(separator=".", canonicalise=True)
@@ -274,7 +272,7 @@ def test_a_refused_bundle_is_halved_down_to_the_one_bad_message() -> None:
     assert_arrived(scene)
 
 
-@pytest.mark.req("D-68", "C-34")
+@pytest.mark.req("C-34")
 def test_messages_over_the_append_limit_are_left_behind_by_name() -> None:
     scene = life_like()
     scene.target = MemoryMailbox(separator=".", append_limit_bytes=3000)
@@ -283,7 +281,7 @@ def test_messages_over_the_append_limit_are_left_behind_by_name() -> None:
     assert result.totals[Outcome.TOO_BIG] == 1
 
 
-@pytest.mark.req("D-45", "D-68")
+@pytest.mark.req("D-45")
 def test_the_length_of_the_literal_decides_not_the_size_the_server_tells() -> None:
     scene = life_like()
     scene.target = MemoryMailbox(separator=".", append_limit_bytes=3000)
@@ -427,7 +425,7 @@ class Withholding(MemorySource):
                 yield item
 
 
-@pytest.mark.req("C-44", "D-46")
+@pytest.mark.req("C-44")
 def test_a_message_the_source_does_not_hand_out_is_unreadable_not_forgotten() -> None:
     scene = life_like()
     result = scene.copy(source=Withholding(scene.source, None, LIMITS))

@@ -424,7 +424,6 @@ def test_a_plain_folder_never_goes_into_a_role_folder_that_is_taken() -> None:
     assert names(mapping) == {"Gesendet": "Sent", "Sent": "Sent (2)"}
 
 
-@pytest.mark.req("D-22")
 def test_without_any_role_usual_names_find_the_role_folders_of_the_target() -> None:
     source = listing("INBOX", "Gesendete Elemente", b"&AMk-l&AOk-ments supprim&AOk-s", "Post", "x/Sent")
     target = [folder("Sent", role="\\Sent"), folder("Trash", role="\\Trash"), folder("Junk", role="\\Junk")]
@@ -435,7 +434,6 @@ def test_without_any_role_usual_names_find_the_role_folders_of_the_target() -> N
     assert found["x/Sent"] == "x/Sent"
 
 
-@pytest.mark.req("D-22")
 def test_names_are_not_believed_where_they_need_not_be() -> None:
     gesendet = folder("Gesendet")
     no_such_role = mapped([gesendet], [folder("Sent")])

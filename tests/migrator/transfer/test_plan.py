@@ -61,7 +61,7 @@ def decide(metas: list[MessageMeta], policy: CopyPolicy = STAGE, **known: object
     return list(plan_messages(metas, append_limit_bytes=1000, policy=policy, **ledger))  # type: ignore[arg-type]
 
 
-@pytest.mark.req("D-80", "D-68")
+@pytest.mark.req("D-80")
 def test_each_message_gets_the_operation_its_record_flags_and_size_ask_for() -> None:
     recorded, above, fresh = meta(3), meta(8), meta(9)
     deleted, big = meta(10, flags=frozenset({"\\Deleted"})), meta(11, size=1001)

@@ -42,7 +42,7 @@ def journal_of(lease: Lease, account: Account, approach: Approach) -> Journal:
     """
     folder = _folder(account.batch)
     _write_batch(folder, account.batch, account.campaign)
-    found = folder.account(_name(account))
+    found = _read(folder, account)
     number = max(account.cutover, int(found.run)) if found and _is_open(found) else account.cutover
     if number != account.cutover:
         write(lease, cutover=number)
@@ -65,10 +65,17 @@ def journal_of(lease: Lease, account: Account, approach: Approach) -> Journal:
 def knows_a_later_night(account: Account) -> bool:
     """True when the folder knows of steps of a cutover that the database has not heard of: it is from a backup.
 
-    Raises ``MigratorError("rescue.damaged")``.
+    Raises ``MigratorError`` (rescue.*).
     """
-    found = _folder(account.batch).account(_name(account))
+    found = _read(_folder(account.batch), account)
     return found is not None and _is_open(found) and int(found.run) > account.cutover
+
+
+def _read(folder: RescueFolder, account: Account) -> files.Account | None:
+    try:
+        return folder.account(_name(account))
+    except OSError as error:
+        raise MigratorError("rescue.unwritable", reply=str(error.strerror)) from None
 
 
 def _is_open(found: files.Account) -> bool:

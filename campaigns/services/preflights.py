@@ -21,9 +21,6 @@ from migrator.preflight import Door, Failure, Scope, Subject, run_checks
 ACCEPTED: Final = "campaign.recipe.accepted"
 REFUSED: Final = "campaign.recipe.refused"
 
-# Of each campaign what was found accepted last: an acceptance is not taken back, so it need not be read again.
-_accepted: Final[dict[int, str]] = {}
-
 
 def check_account(approach: Approach) -> list[Failure]:
     """Look at one account before it is copied; return what is wrong. Changes nothing anywhere.
@@ -65,13 +62,11 @@ def is_accepted(campaign: Campaign) -> bool:
     """True when the campaign, as it is set up now, may lock users out; always where nobody is governed."""
     if not _governed_sides(campaign):
         return True
-    mark = _mark(campaign)
-    if _accepted.get(campaign.pk) != mark:
-        rows = Event.objects.filter(campaign=campaign, name=ACCEPTED).order_by("-pk")
-        if not any(data.get("mark") == mark for data in rows.values_list("data", flat=True)):
-            return False
-        _accepted[campaign.pk] = mark
-    return True
+    # Without a condition on the campaign the index begins with the events of no account, which are few.
+    rows = Event.objects.filter(account=None, name__in=(ACCEPTED, REFUSED)).order_by("-pk")
+    found = (row for row in rows if row.campaign_id == campaign.pk)
+    last = next(found, None)
+    return last is not None and last.name == ACCEPTED and last.data.get("mark") == _mark(campaign)
 
 
 def _governed_sides(campaign: Campaign) -> list[Side]:

@@ -157,6 +157,16 @@ class Capacity:
             room = min(room, max(1, server.max_lanes // 2) - staging)
         return room
 
+    def is_anywhere(self) -> bool:
+        """True when there is room between any two servers: while all are full there is nothing to look for."""
+        return sum(any(self._room_on(server, queue) > 0 for queue in self.windows) for server in self.servers) > 1
+
+    def admits(self, account: Account, kind: LeaseKind) -> bool:
+        """True when the batch of ``account`` has room for what it is to be claimed for."""
+        if kind is not LeaseKind.CUTOVER or account.state != AccountState.READY:
+            return True
+        return self.cutover_room(self.batches[account.batch_id])[not account.cutover] > 0
+
     def cutover_room(self, batch: Batch) -> tuple[int, int]:
         """Return how many more accounts of ``batch`` may be cut over now, and how many of them for the first time."""
         if waits_for(batch, self.now):

@@ -24,7 +24,7 @@ from migrator.recipes import RECIPES
 _S = AccountState
 
 RING_SECONDS: Final = 60.0  # a claim that no worker took up for so long was lost on the way
-_BATCHES_AT_ONCE: Final = 20  # of those whose accounts may cut over, so many are looked into in one tick
+_BATCHES_AT_ONCE: Final = 5  # of those that need a question each, so many are looked into in one tick
 _COLUMNS: Final = ("state", "lease_epoch", "batch_id", "source_id", "target_id", "cutover")
 
 
@@ -36,6 +36,8 @@ def claim(known: dict[int, Batch], counts: Counts, windows: dict[str, int], now:
         # Whoever claims holds all servers: two who count at the same time would both find room for the last one.
         servers = list(Server.objects.select_for_update(no_key=True).order_by("pk"))
         room = Capacity.of(now, known, counts, windows, servers)
+        if not room.is_anywhere():
+            return []
         return [lease for offer in _offers(room) for lease in offer]
 
 
@@ -95,12 +97,25 @@ def _claim_locked_out(room: Capacity, pair: Pair) -> list[Lease]:
 
 def _claim_ready(room: Capacity, pair: Pair) -> Iterator[list[Lease]]:
     ready = [batch for batch in room.batches.values() if room.counts[batch.pk].get(_S.READY)]
-    for batch in some([batch for batch in ready if room.cutover_room(batch)[0] > 0], room.now):
-        rows = waiting(source=pair.source_id, target=pair.target_id, state=_S.READY, batch__in=[batch.pk])
-        for again in (True, False):  # who began a cutover before first: of others a canary takes only so many
-            limit = min(room.cutover_room(batch)[0 if again else 1], room.room_between(pair, CUTOVER))
-            fitting = rows.filter(cutover__gt=0) if again else rows.filter(cutover=0)
-            yield _take(room, first_due(fitting, room.now, limit), LeaseKind.CUTOVER)
+    for batch in some([batch for batch in ready if capacity.is_canary(batch)], room.now):
+        yield from _claim_canary(room, pair, batch)
+    others = [batch for batch in ready if not capacity.is_canary(batch)]
+    while others := [batch for batch in others if room.cutover_room(batch)[0] > 0]:
+        limit = room.room_between(pair, CUTOVER)
+        rows = waiting(source=pair.source_id, target=pair.target_id, state=_S.READY)
+        found = first_due(rows.filter(batch__in=[batch.pk for batch in others]), room.now, limit)
+        leases = _take(room, found, LeaseKind.CUTOVER)
+        yield leases
+        if not leases or len(found) < limit:  # else a batch may have used up its own room, and others have not
+            return
+
+
+def _claim_canary(room: Capacity, pair: Pair, batch: Batch) -> Iterator[list[Lease]]:
+    """Claim of a batch whose first accounts are watched: who tried before, then others as far as they are wanted."""
+    rows = waiting(source=pair.source_id, target=pair.target_id, state=_S.READY, batch=batch.pk)
+    for place, some_rows in enumerate((rows.filter(cutover__gt=0), rows.filter(cutover=0))):
+        limit = min(room.cutover_room(batch)[place], room.room_between(pair, CUTOVER))
+        yield _take(room, first_due(some_rows, room.now, limit), LeaseKind.CUTOVER)
 
 
 def some(candidates: list[Batch], now: datetime) -> list[Batch]:
@@ -150,7 +165,7 @@ def _take(room: Capacity, found: Iterable[Account], kind: LeaseKind) -> list[Lea
     until = room.now + timedelta(seconds=RING_SECONDS)
     for account in found:
         pair = Pair(account.source_id, account.target_id)
-        if room.room_between(pair, kind.queue) <= 0:
+        if room.room_between(pair, kind.queue) <= 0 or not room.admits(account, kind):
             continue
         lease = claim_one(account, kind, holder="", until=until)
         if lease is not None:

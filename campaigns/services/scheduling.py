@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from campaigns.bridge.lease import (
@@ -36,6 +36,7 @@ __all__ = ["TickReport", "claim_due", "follow", "put_back", "reap_expired", "rel
 
 _S = AccountState
 PLACES_PER_LANE: Final = 2  # accounts that are given to a queue for each lane that is free
+_ENDS_A_TICK: Final = 5  # batches that are marked as ended; the next tick marks others
 _BRAKE_FROM: Final = 5  # failures; fewer tell nothing of the others
 _TICKER: Final = "ticker"
 
@@ -62,12 +63,14 @@ class TickReport:
 def tick(now: datetime | None = None) -> TickReport:
     """Do all that is due. Safe beside another tick, and at any time."""
     now = now or timezone.now()
-    report = TickReport(started=_start_batches(now), reaped=reap_expired(now))
+    leased = capacity.leased()
+    report = TickReport(started=_start_batches(now), reaped=_reap_lost(leased, now))
     known = capacity.open_batches()
     counts = capacity.counts_of(known)
     report.braked = _brake(known, counts)
     workers = list(Worker.objects.all())
-    report.claimed = claims.claim(known, counts, _windows(_lanes(workers, now)), now)
+    kept = [claim for claim in leased if claim.account_id not in report.reaped]
+    report.claimed = claims.claim(known, counts, _windows(_lanes(workers, now), kept), now)
     report.ended = _end_batches(known, counts, now)
     report.stale = [worker.name for worker in workers if not _is_alive(worker, now)]
     return report
@@ -91,9 +94,8 @@ def _lanes(workers: Sequence[Worker], now: datetime) -> dict[str, int]:
     return lanes
 
 
-def _windows(lanes: dict[str, int]) -> dict[str, int]:
+def _windows(lanes: dict[str, int], leased: list[Claimed]) -> dict[str, int]:
     """Return how many more accounts each queue gets: a few for each lane that is free, never a whole batch."""
-    leased = capacity.leased()
     windows = {}
     for queue, count in lanes.items():
         held = sum(claim.queue == queue and bool(claim.holder) for claim in leased)
@@ -152,7 +154,7 @@ def follow(lease: Lease, *, now: datetime | None = None) -> Lease | None:
             rows = claims.waiting(
                 source=account.source_id, target=account.target_id, state=state, batch=account.batch_id
             )
-            for candidate in claims.first_due(rows, now, 1):
+            for candidate in claims.first_due(rows.exclude(pk=account.pk), now, 1):
                 return _continue(candidate, lease, now)
     return None
 
@@ -205,8 +207,11 @@ def reap_expired(now: datetime | None = None) -> list[int]:
 
     What is being cut over or rolled back is due again by that, and the next worker goes on where the journal ends.
     """
-    now = now or timezone.now()
-    lost = [claim for claim in capacity.leased() if claim.until < now or (claim.holder and is_gone(claim.holder))]
+    return _reap_lost(capacity.leased(), now or timezone.now())
+
+
+def _reap_lost(leased: list[Claimed], now: datetime) -> list[int]:
+    lost = [claim for claim in leased if claim.until < now or (claim.holder and is_gone(claim.holder))]
     return [claim.account_id for claim in lost if _reap(claim)]
 
 
@@ -254,19 +259,22 @@ def _brake(known: dict[int, Batch], counts: Counts) -> list[int]:
 def _end_batches(known: dict[int, Batch], counts: Counts, now: datetime) -> list[int]:
     """Mark batches in which nothing more happens without a person."""
     empty = [batch for batch in known.values() if not any(counts[batch.pk].get(state) for state in UNFINISHED)]
-    # Others may hold nothing but stopped accounts. That costs a look, so only a few of them are asked each time.
-    others = [batch for batch in known.values() if batch not in empty]
-    return [batch.pk for batch in [*empty, *claims.some(others, now)] if _end(batch, now)]
+    # Others may hold nothing but stopped accounts. That costs a look, so only some of them are asked each time.
+    others = claims.some([batch for batch in known.values() if batch not in empty], now)
+    resting = Batch.objects.filter(~Exists(_going_on(OuterRef("pk"))), pk__in=[batch.pk for batch in others])
+    return [batch.pk for batch in [*empty, *resting][:_ENDS_A_TICK] if _end(batch, now)]
+
+
+def _going_on(batch: int | OuterRef) -> QuerySet[Account]:
+    """Return accounts of a batch to which something may happen without a person."""
+    return Account.objects.filter(Q(is_stopped=False) | Q(lease_until__isnull=False), batch=batch, state__in=UNFINISHED)
 
 
 def _end(batch: Batch, now: datetime) -> bool:
-    going_on = Q(state__in=UNFINISHED) & (Q(is_stopped=False) | Q(lease_until__isnull=False))
-    if Account.objects.filter(going_on, batch=batch).exists():
-        return False
     with transaction.atomic():
         # The lock first, the look second: who brings an account back writes this row, too.
         list(Batch.objects.select_for_update(no_key=True).filter(pk=batch.pk).values_list("pk"))
-        if Account.objects.filter(going_on, batch=batch).exists():
+        if _going_on(batch.pk).exists():
             return False
         if Batch.objects.filter(pk=batch.pk, ended_at=None).update(ended_at=now) != 1:
             return False

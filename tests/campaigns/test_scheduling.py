@@ -414,6 +414,13 @@ def test_a_lane_goes_on_with_the_next_account_of_its_batch() -> None:
         hold(lease)
 
 
+def test_a_lane_does_not_turn_round_and_round_with_one_account() -> None:
+    make_account(S.STAGING)
+    (lease,) = take_all(due())
+    assert scheduling.follow(lease) is None
+    assert len(due()) == 1
+
+
 @pytest.mark.parametrize("reason", ["waiting", "paused", "broken", "asked", "lost"])
 def test_a_lane_ends_when_others_wait_or_nothing_more_may_begin(reason: str) -> None:
     batch = make_batch(3)

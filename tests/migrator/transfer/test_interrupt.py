@@ -75,7 +75,7 @@ def run_to_the_end(scene: Scene) -> None:
     assert_balanced(result, scene)
 
 
-@pytest.mark.req("D-62", "D-89", "D-59")
+@pytest.mark.req("D-62", "D-59")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", SCENES, ids=lambda make: make.__name__)
 def test_a_copy_interrupted_at_any_call_ends_the_same(make: Callable[[], Scene], kind: str) -> None:

@@ -104,7 +104,10 @@ def transition(
             if lease and not lease.rows().exists():
                 raise LeaseLost(f"account {account_id}, epoch {lease.epoch}")
             raise StateChanged(f"account {account_id} is not {expect}, or is taken")
-        account = Account.objects.select_related("campaign").get(pk=account_id)
+        rows = Account.objects.select_related("campaign")
+        account = rows.only("batch", "cutover", "campaign__catch_up_days", "campaign__catch_up_minutes").get(
+            pk=account_id
+        )
         _count(account.batch_id, expect, to)
         _follow_up(account, expect, to, edge)
         _tell(account, f"account.state.{to}", actor, start=expect, edge=edge, reason=reason)

@@ -146,23 +146,48 @@ def follow(lease: Lease, *, now: datetime | None = None) -> Lease | None:
     None when there is none, when others wait in the queue, or when the lane should end: then only given back.
     """
     now = now or timezone.now()
+    account = _place_of(lease)
+    if lease.stop.is_set() or not _may_follow(account, lease.kind):
+        release(lease)
+        return None
     with transaction.atomic():
-        account = Account.objects.select_related("batch__campaign").get(pk=lease.account_id)
-        if not release(lease) or lease.stop.is_set() or not _may_follow(account, lease.kind, now):
+        has_room = lease.kind is not LeaseKind.CUTOVER or _has_cutover_room(account, now)
+        if not release(lease) or not has_room:
             return None
-        for state in _FOLLOWED.get(lease.kind, ()):
-            rows = claims.waiting(
-                source=account.source_id, target=account.target_id, state=state, batch=account.batch_id
-            )
-            for candidate in claims.first_due(rows.exclude(pk=account.pk), now, 1):
-                return _continue(candidate, lease, now)
+        pair = {"source": account.source_id, "target": account.target_id}
+        rows = claims.waiting(**pair, state__in=_FOLLOWED[lease.kind], batch=account.batch_id)
+        for candidate in claims.first_due(rows.exclude(pk=account.pk), now, 1):
+            return _continue(candidate, lease, now)
     return None
 
 
+# With what a lane goes on after work of a kind; rolled back or looked after are only a few.
 _FOLLOWED: Final = {
     LeaseKind.STAGE: (_S.STAGING, _S.CHECKING, _S.NEW),
     LeaseKind.CUTOVER: (_S.READY,),
+    LeaseKind.ROLLBACK: (),
+    LeaseKind.CATCH_UP: (),
 }
+
+# What decides whether more of a batch may begin.
+_BATCH_COLUMNS: Final = (
+    "started_at",
+    "is_paused",
+    "go_at",
+    "window_begins_at",
+    "window_ends_at",
+    "canary",
+    "canary_passed_at",
+    "parallel_cutovers",
+    "campaign__is_paused",
+    "campaign__closed_at",
+)
+
+
+def _place_of(lease: Lease) -> Account:
+    """Return between which servers and in which batch an account is: this is asked after each account."""
+    rows = Account.objects.select_related("batch__campaign")
+    return rows.only("source", "target", *(f"batch__{name}" for name in _BATCH_COLUMNS)).get(pk=lease.account_id)
 
 
 def _continue(account: Account, lease: Lease, now: datetime) -> Lease | None:
@@ -172,25 +197,27 @@ def _continue(account: Account, lease: Lease, now: datetime) -> Lease | None:
     return following
 
 
-def _may_follow(account: Account, kind: LeaseKind, now: datetime) -> bool:
+def _may_follow(account: Account, kind: LeaseKind) -> bool:
+    """Look whether more of the batch may begin, and nobody who was called for waits for this lane."""
+    if not _FOLLOWED[kind] or not capacity.may_stage(account.batch):
+        return False
     queued = [other for other in LeaseKind if other.queue == kind.queue]
     if Account.objects.filter(lease_until__isnull=False, lease_holder="", lease_kind__in=queued).exists():
         return False
-    servers = (account.source_id, account.target_id)
-    if Server.objects.filter(pk__in=servers, breaker_failures__gt=0).exists():
-        return False
-    if kind is not LeaseKind.CUTOVER:
-        return capacity.may_stage(account.batch)
-    return _has_cutover_room(account.batch, now)
+    servers = Server.objects.filter(pk__in=(account.source_id, account.target_id))
+    return not servers.filter(breaker_failures__gt=0).exists()
 
 
-def _has_cutover_room(batch: Batch, now: datetime) -> bool:
+def _has_cutover_room(account: Account, now: datetime) -> bool:
+    """Look whether another account of the batch may be locked out, side by side with nobody else who looks."""
+    batch = account.batch
     if capacity.waits_for(batch, now) or capacity.is_canary(batch):
         return False
+    servers = Server.objects.filter(pk__in=(account.source_id, account.target_id)).order_by("pk")
+    list(servers.select_for_update(no_key=True).values_list("pk"))  # as whoever claims does
     cutting = BatchCount.objects.filter(batch=batch, state__in=LOCKED_OUT).values_list("accounts", flat=True)
-    waiting = Account.objects.filter(
-        lease_until__isnull=False, batch=batch, state=_S.READY, lease_kind=LeaseKind.CUTOVER
-    )
+    claimed = Account.objects.filter(lease_until__isnull=False, lease_kind=LeaseKind.CUTOVER)
+    waiting = claimed.filter(batch=batch, state=_S.READY).exclude(pk=account.pk)
     return sum(cutting) + waiting.count() < batch.parallel_cutovers
 
 

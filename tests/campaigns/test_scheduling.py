@@ -687,6 +687,30 @@ def test_lanes_that_go_on_at_once_never_take_the_same_account() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_lanes_that_go_on_and_others_that_claim_keep_to_the_limit_of_the_batch_together() -> None:
+    batch = make_batch(40, state=S.READY, go_at=timezone.now(), parallel_cutovers=3)
+    crowds: list[int] = []
+
+    def cross(lease: Lease) -> None:
+        crowds.append(Account.objects.filter(batch=batch, state=S.CUTTING_OVER).count())
+        Account.objects.filter(pk=lease.account_id).update(owner=Owner.TARGET)
+        accounts.transition(lease.account_id, expect=S.CUTTING_OVER, to=S.DONE, lease=lease, actor="lane")
+
+    def lane() -> None:
+        while Account.objects.filter(batch=batch, state=S.READY).exists():
+            for taken in take_all(due(1, queues=["cutover"])):
+                lease: Lease | None = taken
+                while lease is not None:
+                    cross(lease)
+                    lease = scheduling.follow(lease)
+
+    assert at_once(*[lane] * 5) == [None] * 5
+    assert figures(batch) == {S.DONE: 40}
+    assert max(crowds) <= 3
+    assert Batch.objects.get().cutovers_begun == 40
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_batch_never_ends_over_an_account_that_comes_back_at_that_moment() -> None:
     for _ in range(10):
         account = make_account(S.FAILED)

@@ -24,7 +24,7 @@ from migrator.rescue.work import Rescued, Way
 from migrator.rescue.work import rescue as put_on_their_sides
 from migrator.testing import FaultKind, Killed
 from migrator.testing.connectors import REGISTERED
-from tests.campaigns.towns import PROBE, Town, afresh, seeded
+from tests.campaigns.towns import PROBE, SAMPLE, Town, afresh, seeded
 from tests.migrator.nights import Faults
 from tests.migrator.transfer.scenes import body
 
@@ -109,14 +109,13 @@ def test_the_folder_is_private_and_holds_no_password_in_clear(tmp_path: Path) ->
     assert {one.secret.reveal() for one in connections.values() if one.secret} == {"of the directory"}
 
 
-@pytest.mark.req("S-102")
 @pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.KILL_AFTER])
 def test_with_the_database_gone_everybody_is_put_on_the_side_that_the_servers_prove(kind: FaultKind) -> None:
     town, (account,) = make()
     breaks(town, {})
     town.work()
     count = len(town.faults.calls)
-    for number in seeded(20304, count, 30):
+    for number in seeded(20304, count, 3 * SAMPLE):
         afresh()
         town, (account,) = make()
         breaks(town, {number: kind})
@@ -185,7 +184,7 @@ def test_a_database_from_a_backup_of_any_moment_believes_the_folder_and_doubles_
     town.work()
     count = len(town.faults.calls)
     moments = [at for at in town.outside if at < count]
-    for place in seeded(20305, len(moments), 10):
+    for place in seeded(20305, len(moments)):
         afresh()
         town, (account,) = make(recipe=recipe)
         breaks(town, {})
@@ -232,13 +231,13 @@ def test_a_night_that_a_person_ended_by_hand_does_not_bind_the_next() -> None:
         town.rows[ANNA]["status"] = "deleted"
 
     town.hooks = [("target.folders", delete)]
-    town.target.corrupts = True
+    town.target.corrupts = {ANNA}
     type(town.campaign).objects.update(verify_level="digest")
     town.source.mailboxes[ANNA].deliver("INBOX", body("to be corrupted"))
     town.work()
     account.refresh_from_db()
     assert account.state == S.ATTENTION
-    town.target.corrupts = False
+    town.target.corrupts = set()
     town.target.mailboxes[ANNA].remove_folder("INBOX")
     town.target.mailboxes[ANNA].add_folder("INBOX")
     town.rows[ANNA]["status"] = "active"

@@ -91,7 +91,10 @@ class Vault:
             self._read_again()
         if not self._keys:
             raise MigratorError("secret.no_key")
-        return _fernet(self._keys)
+        try:
+            return _fernet(self._keys)
+        except ValueError:  # a line that is no key
+            raise MigratorError("secret.no_key") from None
 
     def _open(self, sealed: bytes) -> bytes:
         self.fernet()

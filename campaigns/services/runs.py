@@ -139,6 +139,7 @@ class _Work:
     ) -> None:
         """Give the account what an error deserves (see ``accounts.settle``)."""
         self.outcome = error.code
+        error.reply = storable(error.reply)
         with transaction.atomic():  # it may open a breaker or pause the campaign: not for whoever lost the lease
             hold(self.lease)
             accounts.settle(self.lease, error, state=self.state, wait_in=wait_in, give_up=give_up)
@@ -307,7 +308,7 @@ def _after_night(work: _Work, result: CutoverResult) -> None:
     if result.outcome is CutoverOutcome.DONE:
         work.note_success()
         _count_mail(work)
-        return work.go(_S.DONE, step="")
+        return work.go(_S.DONE, step="", **_lockout(work))
     if result.outcome is CutoverOutcome.STOPPED:
         return _after_stop(work, result)
     error = result.error or MigratorError("cutover.late")
@@ -317,6 +318,14 @@ def _after_night(work: _Work, result: CutoverResult) -> None:
         return work.go(_S.HELD, error.code, **_error_columns(error))
     work.go(_S.ROLLING_BACK, error.code, **_error_columns(error))
     return _let_back(work)
+
+
+def _lockout(work: _Work) -> dict[str, Any]:
+    """End the time without mail where no step ENABLE did: who governs only the source admits nobody at the target."""
+    locked_at = work.lease.rows().values_list("locked_at", flat=True).first()
+    if locked_at is None:
+        return {}
+    return {"locked_at": None, "lockout_seconds": (timezone.now() - locked_at).total_seconds()}
 
 
 def _after_stop(work: _Work, result: CutoverResult) -> None:

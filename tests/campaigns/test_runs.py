@@ -118,6 +118,18 @@ def test_a_plain_copy_needs_no_connector_and_catches_up_by_adding_only(has_admin
     assert account.not_before is None
 
 
+def test_where_only_the_source_is_governed_the_time_without_mail_ends_with_the_night() -> None:
+    town, (account,) = make()
+    Campaign.objects.update(target_directory=None)
+    town.campaign.refresh_from_db()
+    town.accept()
+    town.work()
+    account.refresh_from_db()
+    assert (account.state, account.owner, account.locked_at) == (S.DONE, "target", None)
+    assert account.lockout_seconds is not None
+    assert town.rows[ANNA]["status"] == "inactive"
+
+
 def test_no_secret_and_no_content_of_mail_is_in_any_row_or_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     town, (account, _) = make(ANNA, BERTA)

@@ -75,6 +75,12 @@ def test_without_a_key_nothing_is_sealed_or_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_line_that_is_no_key_is_told_as_a_missing_one() -> None:
+    with pytest.raises(MigratorError) as caught:
+        Vault(["not a key"], None).seal("secret", "x/1/y")
+    assert code_of(caught) == "secret.no_key"
+
+
 def test_another_key_opens_nothing_and_is_told_as_such(file: Path) -> None:
     sealed = opened(file).seal("secret", "x/1/y")
     with pytest.raises(MigratorError) as caught:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import transaction
 
 from campaigns.bridge import vault
 from campaigns.bridge.connect import Approach, journal_name
 from campaigns.bridge.journal import OrmJournal
-from campaigns.bridge.lease import Lease, write
+from campaigns.bridge.lease import LOCKED_OUT, Lease, write
 from campaigns.models import Account, Batch, Campaign, Connector
 from migrator.errors import MigratorError, Side
 from migrator.journal import EntryStatus, Journal
@@ -69,6 +72,45 @@ def knows_a_later_night(account: Account) -> bool:
     """
     found = _read(_folder(account.batch), account)
     return found is not None and _is_open(found) and int(found.run) > account.cutover
+
+
+def reseal() -> int:
+    """Seal anew, with the first key, what rescue folders hold; return how many values need other keys still.
+
+    Accounts that are locked out or worked on are left for the next time: only their worker writes their file.
+    """
+    left = 0
+    for path in sorted((settings.DATA / "rescue").glob("batch-*")):
+        folder = RescueFolder(path, vault.vault().fernet())
+        with_first = RescueFolder(path, vault.vault().first())
+        if not _opens(with_first.batch):
+            folder.write_batch(folder.batch())
+        names = [name for name in folder.names() if not _opens(partial(with_first.account, name))]
+        left += sum(not _reseal_account(folder, name) for name in names)
+    return left
+
+
+def _opens(read: Callable[[], object]) -> bool:
+    try:
+        read()
+    except MigratorError as error:
+        if error.code == "rescue.wrong_key":
+            return False
+        raise
+    return True
+
+
+def _reseal_account(folder: RescueFolder, name: str) -> bool:
+    """Write one account's file anew, while nobody may claim the account; False when somebody has it."""
+    with transaction.atomic():
+        rows = Account.objects.select_for_update(no_key=True).filter(pk=int(name.removeprefix("account-")))
+        account = rows.first()
+        if account and (account.lease_until is not None or account.state in LOCKED_OUT):
+            return False
+        found = folder.account(name)
+        if found is not None:
+            folder.write_account(found)
+        return True
 
 
 def _read(folder: RescueFolder, account: Account) -> files.Account | None:

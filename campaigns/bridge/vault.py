@@ -52,6 +52,11 @@ class Vault:
         self._keys = tuple(keys)
         self.file = file
 
+    def first(self) -> MultiFernet:
+        """Return the first key alone. Raises ``MigratorError("secret.no_key")``."""
+        self.fernet()
+        return _fernet(self._keys[:1])
+
     def seal(self, text: str, where: str) -> bytes:
         """Return ``text`` as it may be stored at ``where``. Raises ``MigratorError("secret.no_key")``."""
         plain = _END.join((_VERSION, where.encode(), text.encode("utf-8", "surrogateescape")))

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import transaction
 from django.db.models import Model
 
-from campaigns.bridge import journal, vault
+from campaigns.bridge import journal, rescue, vault
 from campaigns.models import Account, Connector, Event, JournalEntry, Server, User
 from migrator.errors import MigratorError, Side
 from migrator.secret import Secret
@@ -24,6 +24,7 @@ class Rotation:
 
     resealed: int = 0
     unreadable: int = 0  # no key opens these; they were left as they are
+    busy: int = 0  # accounts whose rescue file is their worker's at the moment
 
 
 def set_account_password(account: Account, side: Side, secret: Secret | None, *, actor: User) -> bool:
@@ -64,8 +65,8 @@ def fingerprint(sealed: bytes | memoryview) -> str:
 
 
 def rotate() -> Rotation:
-    """Seal everything anew with the first key. Safe to repeat, and beside running workers."""
-    done = Rotation()
+    """Seal everything anew with the first key. Safe to repeat, and beside running workers. Raises ``MigratorError``."""
+    done = Rotation(busy=rescue.reseal())
     for model_name, field in vault.SEALED_COLUMNS:
         for row in _rows_with(apps.get_model("campaigns", model_name), field):
             _reseal(row, field, done)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.apps import apps
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from campaigns.bridge import rescue, vault
+from campaigns.bridge.vault import Vault, read_keys, write_keys
 from campaigns.models import Account, Batch, JournalEntry
 from campaigns.services import accounts
 from campaigns.services.accounts import Verdict
@@ -257,3 +261,27 @@ def test_the_folder_of_a_batch_names_everybody_whose_night_began() -> None:
     content = json.loads((folder.path / "accounts" / f"account-{found[0].pk}.json").read_text())
     assert (content["address"], content["owner"]) == (ANNA, "target")
     assert PROBE not in json.dumps(content)
+
+
+def test_a_rotation_of_keys_takes_the_folders_along_and_waits_for_who_is_locked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys" / "vault_keys"
+    write_keys(file, [Fernet.generate_key().decode()])
+    mine = Vault(read_keys(file), file)
+    monkeypatch.setattr(vault, "vault", lambda: mine)
+    town, (anna, berta) = make(ANNA, BERTA)
+    town.work()
+    Account.objects.filter(pk=berta.pk).update(state=S.ROLLING_BACK)
+    call_command("rotate_keys", stdout=StringIO())
+    first = RescueFolder(rescue.path_of(anna.batch), mine.first())
+    assert first.batch().connections
+    assert first.account(f"account-{anna.pk}")
+    with pytest.raises(CommandError, match="1 accounts are being cut over"):
+        call_command("rotate_keys", "--drop", stdout=StringIO())
+    assert len(read_keys(file)) == 2
+    Account.objects.filter(pk=berta.pk).update(state=S.DONE)
+    call_command("rotate_keys", "--drop", stdout=StringIO())
+    assert len(read_keys(file)) == 1
+    assert set(steps_of(berta).values()) == {EntryStatus.DONE}
+    assert len(saved_by(anna)) == 2

@@ -29,9 +29,10 @@ class Command(BaseCommand):
         try:
             if not (options["drop"] or options["reseal"]):
                 vault.vault().add_key()
-            self._tell(secrets.rotate())
+            done = secrets.rotate()
+            self._tell(done)
             if options["drop"]:
-                self._drop()
+                self._drop(done)
         except MigratorError as error:
             raise CommandError(f"{error.sentence} {error.hint}") from None
 
@@ -43,7 +44,9 @@ class Command(BaseCommand):
                 "Bring the key back that sealed them, or enter these passwords again. No key was dropped."
             )
 
-    def _drop(self) -> None:
+    def _drop(self, done: secrets.Rotation) -> None:
+        if done.busy:
+            raise CommandError(f"{done.busy} accounts are being cut over or back. No key was dropped: repeat it later.")
         if secrets.rows_that_need_other_keys():
             raise CommandError("Something was sealed with another key meanwhile. Start all programs anew, then repeat.")
         vault.vault().drop_other_keys()

@@ -235,9 +235,9 @@ def test_an_empty_message_and_a_missing_folder_are_refused() -> None:
 
 def test_a_server_may_store_another_form_than_it_was_sent() -> None:
     target = MemoryMailbox(canonicalise=True)
-    raw = b"a\nb\0c"
+    raw = b"h: a\n\nb\0c"
     list(MemoryTarget(target).append([Message(target.path("INBOX"), 1, len(raw), raw, target=target.path("INBOX"))]))
-    assert stored(target) == [b"a\r\nb\x80c\r\n"]
+    assert stored(target) == [b"h: a\r\n\r\nb\x80c\r\n"]
 
 
 def test_without_uidplus_receipts_tell_no_uids() -> None:

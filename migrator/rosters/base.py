@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from migrator.secret import Secret
@@ -24,6 +24,7 @@ class RosterRow:
     target_user: str
     source_password: Secret | None
     target_password: Secret | None
+    others: Mapping[str, str] = field(default_factory=dict)  # further columns that were asked for, as they stand
 
 
 class Refusal(NamedTuple):
@@ -65,30 +66,36 @@ class Roster:
 def _shared_targets(rows: Iterable[RosterRow]) -> Iterable[Refusal]:
     by_target: dict[str, list[RosterRow]] = defaultdict(list)
     for row in rows:
-        by_target[_key(row.target_user)].append(row)
+        by_target[mailbox_key(row.target_user)].append(row)
     for group in by_target.values():
         if len(group) > 1:
-            sentence = f"{_lines(group)} lead to one target mailbox, {group[0].target_user}: their mail would be mixed."
+            sentence = (
+                f"{named_lines(group)} lead to one target mailbox, {group[0].target_user}: their mail would be mixed."
+            )
             yield from (Refusal(row.line, sentence) for row in group)
 
 
 def _loops(rows: Sequence[RosterRow]) -> Iterable[Refusal]:
-    targets = {_key(row.target_user): row for row in rows}
+    targets = {mailbox_key(row.target_user): row for row in rows}
     for row in rows:
-        filled_by = targets.get(_key(row.source_user))
+        filled_by = targets.get(mailbox_key(row.source_user))
         if filled_by is row:
             yield Refusal(row.line, f"The source and the target are one mailbox, {row.source_user}.")
         elif filled_by:
-            sentence = f"{_lines([filled_by, row])}: {row.source_user} is filled by one row and copied by the other."
+            sentence = (
+                f"{named_lines([filled_by, row])}: {row.source_user} is filled by one row and copied by the other."
+            )
             yield from (Refusal(line, sentence) for line in (filled_by.line, row.line))
 
 
-def _key(user: str) -> str:
+def mailbox_key(user: str) -> str:
+    """Return what two names of one mailbox have in common."""
     # most servers do not tell capitals in user names apart: two rows that differ only so are one mailbox for us
     return unicodedata.normalize("NFC", user).casefold()
 
 
-def _lines(rows: Sequence[RosterRow]) -> str:
+def named_lines(rows: Iterable[RosterRow]) -> str:
+    """Return the lines of several rows as sentences name them: "Lines 2 and 5"."""
     numbers = [f"{row.line:,}" for row in sorted(rows, key=lambda row: row.line)]
     if len(numbers) > 5:
         return f"Lines {', '.join(numbers[:5])} and {len(numbers) - 5:,} more"

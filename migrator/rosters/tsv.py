@@ -2,8 +2,9 @@
 
 ``Name`` and ``Password`` sign in at the source, ``NewName`` and ``NewPassword`` at the target; where these two are
 missing or empty the first two serve both sides. Every other column is ignored, so that the file may be the one the
-accounts were imported from. Between tabs every character stands for itself, a ``"`` too; between commas or semicolons
-a field may be quoted as spreadsheets do (RFC 4180 §2), within one line. Passwords are taken as they stand.
+accounts were imported from, unless somebody asks for it by its title. Between tabs every character stands for itself,
+a ``"`` too; between commas or semicolons a field may be quoted as spreadsheets do (RFC 4180 §2), within one line.
+Passwords are taken as they stand.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -26,6 +28,31 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TITLES: Final = {"name": "Name", "password": "Password", "newname": "NewName", "newpassword": "NewPassword"}
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a list is read where it is not as MoveAccounts has it.
+
+    ``titles`` replaces the titles of the four columns, by their keys name, password, newname and newpassword.
+    ``also``: further columns, by title, handed on in :attr:`RosterRow.others`. ``lacks_passwords``: a password that
+    is not there is no fault of the row; who reads it knows which rows need one.
+    """
+
+    titles: Mapping[str, str] = field(default_factory=dict)
+    also: Sequence[str] = ()
+    lacks_passwords: bool = False
+
+    def title(self, key: str) -> str:
+        """Return the title of one of the four columns."""
+        return self.titles.get(key) or _TITLES[key]
+
+    def keys(self) -> dict[str, str]:
+        """Return the four keys, by their titles as they are compared."""
+        return {self.title(key).strip().casefold(): key for key in _TITLES}
+
+
+_USUAL: Final = Layout()
+
+
 class _Line(NamedTuple):
     number: int
     text: str | None  # None: the bytes are not UTF-8
@@ -37,10 +64,11 @@ class _Columns(NamedTuple):
     separator: str
     width: int
     places: dict[str, int]  # only what the list has
+    others: dict[str, int]  # by title, as they were asked for
     ignored: list[str]
 
 
-def read(path: Path, needs: Needs) -> Roster:
+def read(path: Path, needs: Needs, layout: Layout = _USUAL) -> Roster:
     """Read a list. Raises ``BadRoster`` when it cannot be read as a whole, ``OSError`` when not at all.
 
     The memory taken does not depend on the length of a line. Rows that meet in one mailbox are found by
@@ -50,9 +78,9 @@ def read(path: Path, needs: Needs) -> Roster:
     refusals: list[Refusal] = []
     with path.open("rb") as file:
         lines = (line for line in _lines(file) if line.text is None or line.text.strip())
-        columns = _columns(next(lines, None), needs)
+        columns = _columns(next(lines, None), needs, layout)
         for line in lines:
-            made = _row(line, columns, needs)
+            made = _row(line, columns, needs, layout)
             if isinstance(made, RosterRow):
                 rows.append(made)
             elif made:
@@ -104,24 +132,35 @@ def _utf8(line: bytes) -> str | None:
         return None
 
 
-def _columns(header: _Line | None, needs: Needs) -> _Columns:
-    text = _header_text(header)
-    separator = max(SEPARATORS, key=lambda mark: len(_wanted(text, mark)))
+def _columns(header: _Line | None, needs: Needs, layout: Layout) -> _Columns:
+    text = _header_text(header, layout)
+    keys = layout.keys()
+    separator = max(SEPARATORS, key=lambda mark: len(_wanted(text, mark, layout)))
     fields = _split(text, separator)
     names = [field.strip().casefold() for field in fields]
-    for name, title in _TITLES.items():
+    for name in (*keys, *(title.strip().casefold() for title in layout.also)):
         if names.count(name) > 1:
-            raise BadRoster(f"The first line names the column {title} more than once.")
-    places = {name: names.index(name) for name in _TITLES if name in names}
-    _refuse_missing(places, needs)
-    used = _used(needs)
-    ignored = [_title(field, at) for at, field in enumerate(fields, start=1) if names[at - 1] not in used]
-    return _Columns(separator, len(fields), places, ignored)
+            raise BadRoster(f"The first line names the column {fields[names.index(name)].strip()} more than once.")
+    places = {key: names.index(name) for name, key in keys.items() if name in names}
+    _refuse_missing(places, needs, layout)
+    others = _others(names, layout)
+    used = {places[key] for key in _used(needs) & places.keys()} | set(others.values())
+    ignored = [_title(field, at + 1) for at, field in enumerate(fields) if at not in used]
+    return _Columns(separator, len(fields), places, others, ignored)
 
 
-def _header_text(header: _Line | None) -> str:
+def _others(names: list[str], layout: Layout) -> dict[str, int]:
+    """Find the further columns that were asked for."""
+    missing = [title for title in layout.also if title.strip().casefold() not in names]
+    if missing:
+        raise BadRoster(f"The first line does not name the column {' and the column '.join(missing)}.")
+    return {title: names.index(title.strip().casefold()) for title in layout.also}
+
+
+def _header_text(header: _Line | None, layout: Layout) -> str:
     if header is None:
-        raise BadRoster("The list is empty. Its first line must name the columns: Name and Password at least.")
+        least = f"{layout.title('name')} and {layout.title('password')}"
+        raise BadRoster(f"The list is empty. Its first line must name the columns: {least} at least.")
     if header.text is None:
         raise BadRoster("The first line is not UTF-8 text. Save the list as UTF-8.")
     if "\0" in header.text:
@@ -133,20 +172,24 @@ def _header_text(header: _Line | None) -> str:
     return header.text
 
 
-def _wanted(text: str, separator: str) -> set[str]:
-    return {field.strip().casefold() for field in _split(text, separator)} & _TITLES.keys()
+def _wanted(text: str, separator: str, layout: Layout) -> set[str]:
+    titles = {*layout.keys(), *(title.strip().casefold() for title in layout.also)}
+    return {field.strip().casefold() for field in _split(text, separator)} & titles
 
 
-def _refuse_missing(places: dict[str, int], needs: Needs) -> None:
-    missing = [] if "name" in places else ["Name"]
+def _refuse_missing(places: dict[str, int], needs: Needs, layout: Layout) -> None:
+    missing = [] if "name" in places else [layout.title("name")]
     target_only = "newpassword" in places and not needs.source_password
-    if "password" not in places and any(needs) and not target_only:
-        missing.append("Password")
+    if "password" not in places and any(needs) and not target_only and not layout.lacks_passwords:
+        missing.append(layout.title("password"))
+    missing += [layout.titles[key] for key in layout.titles if key not in places and layout.titles[key] not in missing]
     if missing:
         # the columns found are not repeated: where the line of names is missing they are somebody's password
+        name, password, target_name, target_password = map(layout.title, _TITLES)
         raise BadRoster(
             f"The first line does not name the column {' and the column '.join(missing)}. It must name all columns, "
-            "separated by tabs, commas or semicolons: Name and Password, and if wanted NewName and NewPassword."
+            f"separated by tabs, commas or semicolons: {name} and {password}, and if wanted {target_name} and "
+            f"{target_password}."
         )
 
 
@@ -173,7 +216,7 @@ def _split(text: str, separator: str) -> list[str]:
         return []
 
 
-def _row(line: _Line, columns: _Columns, needs: Needs) -> RosterRow | Refusal | None:
+def _row(line: _Line, columns: _Columns, needs: Needs, layout: Layout) -> RosterRow | Refusal | None:
     if line.text is None:
         return Refusal(line.number, "The line is not UTF-8 text. Save the list as UTF-8.")
     if "\0" in line.text:
@@ -187,25 +230,26 @@ def _row(line: _Line, columns: _Columns, needs: Needs) -> RosterRow | Refusal | 
             line.number, f"The first line names {columns.width} columns ({mark}), this line has {len(fields)}."
         )
     # spreadsheets leave rows of nothing but separators behind
-    return _account(line.number, fields, columns, needs) if any(fields) else None
+    return _account(line.number, fields, columns, needs, layout) if any(fields) else None
 
 
-def _account(number: int, fields: list[str], columns: _Columns, needs: Needs) -> RosterRow | Refusal:
-    given = {name: fields[at] for name, at in columns.places.items()}
+def _account(number: int, fields: list[str], columns: _Columns, needs: Needs, layout: Layout) -> RosterRow | Refusal:
+    given = {key: fields[at] for key, at in columns.places.items()}
     source_user, source_password = given["name"], given.get("password", "")
     target_user = given.get("newname") or source_user
     target_password = given.get("newpassword") or source_password
     complaint = (
-        _name_complaint(source_user, "Name")
-        or _name_complaint(target_user, "NewName")
-        or (_password_complaint(source_password, "Password") if needs.source_password else "")
-        or (_password_complaint(target_password, "NewPassword") if needs.target_password else "")
+        _name_complaint(source_user, layout.title("name"))
+        or _name_complaint(target_user, layout.title("newname"))
+        or (_password_complaint(source_password, "password", layout) if needs.source_password else "")
+        or (_password_complaint(target_password, "newpassword", layout) if needs.target_password else "")
     )
     if complaint:
         return Refusal(number, complaint)
-    source_secret = Secret(source_password) if needs.source_password else None
-    target_secret = Secret(target_password) if needs.target_password else None
-    return RosterRow(number, source_user, target_user, source_secret, target_secret)
+    source_secret = Secret(source_password) if needs.source_password and source_password else None
+    target_secret = Secret(target_password) if needs.target_password and target_password else None
+    others = {title: fields[at] for title, at in columns.others.items()}
+    return RosterRow(number, source_user, target_user, source_secret, target_secret, others)
 
 
 def _name_complaint(name: str, column: str) -> str:
@@ -218,8 +262,8 @@ def _name_complaint(name: str, column: str) -> str:
     return ""
 
 
-def _password_complaint(password: str, column: str) -> str:
+def _password_complaint(password: str, key: str, layout: Layout) -> str:
     if not password:
-        return f"The field {column} is empty."
+        return "" if layout.lacks_passwords else f"The field {layout.title(key)} is empty."
     # a CR inside a line is a broken line end, never part of what a person typed
-    return f"The field {column} holds a line break." if "\r" in password else ""
+    return f"The field {layout.title(key)} holds a line break." if "\r" in password else ""

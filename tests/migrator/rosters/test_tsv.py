@@ -17,10 +17,10 @@ SAMPLE = "Name\tLimit\tPassword\njohn\t10K\tj27ss#45\njim\t120K\tdud-ee\ngeorge\
 
 @pytest.fixture
 def listed(tmp_path: Path):
-    def read(content: str | bytes, needs: Needs = BOTH) -> Roster:
+    def read(content: str | bytes, needs: Needs = BOTH, **layout) -> Roster:
         path = tmp_path / "AccountList"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return tsv.read(path, needs)
+        return tsv.read(path, needs, tsv.Layout(**layout))
 
     return read
 
@@ -264,3 +264,25 @@ def test_a_mailbox_that_is_filled_and_copied_on_one_server_is_refused(listed) ->
 
 def test_passwords_do_not_print(listed) -> None:
     assert "hunter2" not in repr(listed("Name\tPassword\njohn\thunter2\n"))
+
+
+def test_columns_that_are_asked_for_are_handed_on_as_they_stand(listed) -> None:
+    roster = listed("Name,Tel,Password,Hair\nann, 030 1 ,x,red\n", also=["TEL"])
+    assert roster.rows[0].others == {"TEL": " 030 1 "}
+    assert roster.ignored_columns == ["Hair"]
+    with pytest.raises(BadRoster, match="does not name the column Tel and the column Fax"):
+        listed("Name\tPassword\njohn\tx\n", also=["Tel", "Fax"])
+
+
+def test_other_titles_may_be_given_to_the_four_columns(listed) -> None:
+    titles = {"name": "From", "newname": "To", "password": "PIN"}
+    roster = listed("To;PIN;From\nb;x;a\n", titles=titles)
+    assert accounts(roster) == [("a", "x", "b", "x")]
+    with pytest.raises(BadRoster, match="does not name the column To"):
+        listed("From\tPIN\na\tx\n", titles=titles)
+
+
+def test_rows_may_lack_passwords_where_that_is_said(listed) -> None:
+    roster = listed("Name\tPassword\tNewPassword\nann\t\tx\nbob\t\t\n", lacks_passwords=True)
+    assert accounts(roster) == [("ann", None, "ann", "x"), ("bob", None, "bob", None)]
+    assert accounts(listed("Name\nann\n", lacks_passwords=True)) == [("ann", None, "ann", None)]

@@ -58,7 +58,9 @@ def users(count: int, password: str = "pw") -> dict[str, str]:
 
 
 def temporary_root() -> Path:
-    """Memory when there is some, else the usual folder."""
+    """Memory when there is some, else the usual folder; ``MAILFERRY_TEST_FOLDER`` names another one."""
+    if chosen := os.environ.get("MAILFERRY_TEST_FOLDER"):
+        return Path(chosen)
     return Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
 
 

@@ -75,6 +75,7 @@ class Approach:
         self.account = account
         self.world = world
         self._check = check
+        self.late: list[str] = []  # addresses that may have been changed after the right to it was lost
         self._open = ExitStack()
         self._opened: dict[int, Any] = {}
 
@@ -234,7 +235,7 @@ class Approach:
     def _connector(self, row: Connector, registry: Mapping[str, Kind]) -> Any:
         if row.pk not in self._opened:
             connector = self._open.enter_context(closing(open_row(row, registry)))
-            self._opened[row.pk] = _FencedConnector(connector, self._check)
+            self._opened[row.pk] = _FencedConnector(connector, self._check, self.late)
         return self._opened[row.pk]
 
 
@@ -250,9 +251,18 @@ class _Fenced:
 
 
 class _FencedConnector(_Fenced):
+    def __init__(self, fenced: Any, check: Callable[[], None], late: list[str]) -> None:
+        super().__init__(fenced, check)
+        self._late = late
+
     def replace(self, address: str, expected: Values, wanted: Values) -> None:
         self._check()
-        self._fenced.replace(address, expected, wanted)
+        self._late.append(address)
+        try:
+            self._fenced.replace(address, expected, wanted)
+        finally:
+            self._check()  # no directory knows of leases: what lay on the way for too long can only be told
+            self._late.remove(address)
 
     def end(self, address: str) -> None:
         self._check()

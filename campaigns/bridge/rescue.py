@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -74,29 +74,39 @@ def knows_a_later_night(account: Account) -> bool:
     return found is not None and _is_open(found) and int(found.run) > account.cutover
 
 
-def reseal() -> int:
-    """Seal anew, with the first key, what rescue folders hold; return how many values need other keys still.
+class Resealed(NamedTuple):
+    """What a rotation could not seal anew in rescue folders."""
 
-    Accounts that are locked out or worked on are left for the next time: only their worker writes their file.
-    """
-    left = 0
+    busy: int = 0  # accounts that are locked out or worked on: only their worker writes their file
+    unreadable: int = 0  # folders and accounts that no key opens, or that are damaged
+
+
+def reseal() -> Resealed:
+    """Seal anew, with the first key, what rescue folders hold. Raises ``MigratorError`` (rescue.unwritable)."""
+    busy = unreadable = 0
     for path in sorted((settings.DATA / "rescue").glob("batch-*")):
         folder = RescueFolder(path, vault.vault().fernet())
-        with_first = RescueFolder(path, vault.vault().first())
-        if not _opens(with_first.batch):
+        first = RescueFolder(path, vault.vault().first())
+        if not _opens(first.batch):
+            if not _opens(folder.batch):
+                unreadable += 1
+                continue
             folder.write_batch(folder.batch())
-        names = [name for name in folder.names() if not _opens(partial(with_first.account, name))]
-        left += sum(not _reseal_account(folder, name) for name in names)
-    return left
+        for name in list(folder.names()):
+            if _opens(partial(first.account, name)):
+                continue
+            if not _opens(partial(folder.account, name)):
+                unreadable += 1
+            elif not _reseal_account(folder, name):
+                busy += 1
+    return Resealed(busy, unreadable)
 
 
 def _opens(read: Callable[[], object]) -> bool:
     try:
         read()
-    except MigratorError as error:
-        if error.code == "rescue.wrong_key":
-            return False
-        raise
+    except MigratorError:
+        return False
     return True
 
 

@@ -7,6 +7,7 @@ Servers and transactions never mix: rows are read, servers are talked to, then r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ RESTLESS_SECONDS: Final = 300.0  # until an account is tried again whose user is
 PERSON_SECONDS: Final = 30.0  # until a step is looked at again that waits for a person
 
 _S = AccountState
+
+log = logging.getLogger(__name__)
 
 
 def run_stage(lease: Lease, *, world: World = WORLD) -> None:
@@ -179,8 +182,17 @@ def _at_work(lease: Lease, kind: str, world: World) -> Iterator[_Work]:
             sink.flush()
         except LeaseLost:
             _end(run, "lease_lost", work.figures)
+            _tell_late_changes(work)
             raise
     _end(run, work.outcome, work.figures)
+
+
+def _tell_late_changes(work: _Work) -> None:
+    """Call a person where a change may have reached a directory after the account had become somebody else's."""
+    for address in work.approach.late:
+        log.error("account %s: a change of %s may have come after the lease was lost", work.account.pk, address)
+        ids = {"campaign_id": work.account.campaign_id, "batch_id": work.account.batch_id}
+        record("account.changed_late", actor=work.lease.holder or "worker", account_id=work.account.pk, **ids)
 
 
 def _end(run: Run, outcome: str, figures: dict[str, Any]) -> None:

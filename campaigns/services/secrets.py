@@ -66,7 +66,8 @@ def fingerprint(sealed: bytes | memoryview) -> str:
 
 def rotate() -> Rotation:
     """Seal everything anew with the first key. Safe to repeat, and beside running workers. Raises ``MigratorError``."""
-    done = Rotation(busy=rescue.reseal())
+    folders = rescue.reseal()
+    done = Rotation(unreadable=folders.unreadable, busy=folders.busy)
     for model_name, field in vault.SEALED_COLUMNS:
         for row in _rows_with(apps.get_model("campaigns", model_name), field):
             _reseal(row, field, done)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from campaigns.bridge import vault
@@ -137,8 +138,9 @@ def anna(account: Account) -> User:
 
 @pytest.fixture
 def own_vault(file: Path, monkeypatch: pytest.MonkeyPatch, account: Account) -> Path:
-    """Let this test have the vault of a key file of its own."""
+    """Let this test have the vault of a key file of its own, and no rescue folders of others."""
     mine = opened(file)
+    monkeypatch.setattr(settings, "DATA", file.parent.parent)
     monkeypatch.setattr(vault, "vault", lambda: mine)
     return file
 

@@ -169,8 +169,8 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
             )
             if choices.verify and passed.is_complete:
                 sink.emit(VerifyBegun(messages=sum(count for it, count in passed.totals.items() if it.is_on_target)))
-                left_out = [folder.source for folder in passed.left_out]
-                report = verify(source, target, ledger, level=choices.verify, sink=sink, left_out=left_out)
+                rules = choices.policy.rules
+                report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=rules)
             rows += islice(_left_messages(ledger, passed, choices.named), choices.most_named)
     except MigratorError as error:
         failure = error

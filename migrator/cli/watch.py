@@ -44,6 +44,7 @@ RENAMINGS: Final = {
     "case": "another folder differs only in capitals",
     "collision": "another folder has that name there",
     "parent": "the folder around it is renamed",
+    "rule": "a rule says so",
     "guessed_prefix": "the prefix that all folders share is left off",
 }
 

@@ -108,7 +108,7 @@ class VerifyStep:
     def apply(self, saved: Values) -> None:
         mail = self._mail
         with mail.open_source() as source, mail.open_target() as target:
-            report = verify(source, target, mail.ledger, level=self._level, sink=mail.sink)
+            report = verify(source, target, mail.ledger, level=self._level, sink=mail.sink, rules=mail.policy.rules)
         if not report.is_clean:
             first = report.differences[0]
             raise MigratorError(

@@ -18,13 +18,12 @@ from migrator.mail import Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import SourceStore, TargetStore, Trouble
 from migrator.transfer.folder_pass import FolderPass, FolderResult
 from migrator.transfer.ledger import Ledger
-from migrator.transfer.listing import LeftOutFolder, plan_pass
+from migrator.transfer.listing import UNSPEAKABLE_NAME, LeftOutFolder, plan_pass
 from migrator.transfer.look import look
 from migrator.transfer.plan import CopyPolicy, Depth, kept_flags
 from migrator.transfer.stream import Stream
 from migrator.transfer.terms import PassMemory, Terms
 
-UNSPEAKABLE_NAME: Final = "unspeakable_name"  # map_folders' reason for a name with CR, LF or NUL
 RECONNECT_SECONDS: Final = (0.0, 1.0, 5.0)  # before the first, second, every further attempt without progress
 
 

@@ -8,7 +8,7 @@ renamed folder takes its inner folders along.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Final, NamedTuple
@@ -21,6 +21,13 @@ from migrator.transfer.names import INBOX, Place, Target
 UNSPEAKABLE: Final = b"\r\n\0"  # no string of IMAP can carry them safely (RFC 9051 §4.3)
 
 
+class Renaming(NamedTuple):
+    """A folder that shall have another name on the target, and the folders inside it with it."""
+
+    folder: str
+    name: str  # all of it; characters that the target refuses are replaced, and it is numbered where it is taken
+
+
 @dataclass(frozen=True, slots=True)
 class FolderRules:
     """What the operator wants of folder names. Names are spelled as people see them, levels apart by ``/``."""
@@ -28,6 +35,8 @@ class FolderRules:
     strip_prefix: str = ""  # taken off source names that begin with it, as the source spells them
     add_prefix: str = ""  # put before all target names, INBOX too, as the target spells them; roles are then left alone
     skip: tuple[str, ...] = ()  # names or patterns (* and ?); the folders inside a skipped one are not skipped with it
+    skip_exactly: frozenset[str] = frozenset()  # names taken at their word, be there a * in them
+    renamings: tuple[Renaming, ...] = ()  # win over roles; what the ledger knows wins over them
     only_subscribed: bool = False
     replacement: str = "_"  # for characters the target refuses
     also_forbidden: str = ""  # characters this target refused beyond what its profile tells
@@ -70,6 +79,7 @@ class Node:
     parent: Node | None
     is_inbox: bool
     folder: Folder | None = None
+    wish: tuple[str, ...] = ()  # the name that a rule gives it, behind the prefix
     place: Place | None = None
     is_known: bool = False  # placed by an earlier pass, which told the change of name
     role: str | None = None  # to give when the folder is created
@@ -106,6 +116,7 @@ def map_folders(
         also_forbidden=rules.also_forbidden,
     )
     nodes = _tree(kept, spelling)
+    _note_wishes(nodes, rules.renamings, source_separator)
     _place_known(nodes, known, names)
     if not rules.add_prefix:
         _place_roles(nodes, target, names)
@@ -206,24 +217,30 @@ def _reason_to_leave(
     folder: Folder, spelling: _Spelling, rules: FolderRules, profile: Profile, *, is_parent: bool
 ) -> str | None:
     if any(byte in UNSPEAKABLE for byte in folder.path.raw):
-        return "unspeakable_name"
+        return "skipped" if folder.path.display in rules.skip_exactly else "unspeakable_name"
     if not folder.selectable:
         return "phantom" if folder.subscribed and not is_parent else "name_only"
     if folder.special_use in profile.left_out_roles and not rules.keep_virtual:
         return "virtual"
-    if _is_skipped(folder, spelling, rules.skip):
+    if _is_skipped(folder, spelling, rules):
         return "skipped"
     if rules.only_subscribed and not folder.subscribed and not folder.path.is_inbox:
         return "not_subscribed"
     return None
 
 
-def _is_skipped(folder: Folder, spelling: _Spelling, skip: Sequence[str]) -> bool:
+def _is_skipped(folder: Folder, spelling: _Spelling, rules: FolderRules) -> bool:
     if folder.path.is_inbox:
-        return any(wish.upper() == "INBOX" for wish in skip)
-    bare = "/".join(level.segment for level in spelling.levels(folder.path))
-    spellings = {bare, folder.path.display, (folder.path.separator or "/").join(folder.path.segments)}
-    return any(name == wish or fnmatchcase(name, wish) for name in spellings for wish in skip)
+        return any(wish.upper() == "INBOX" for wish in (*rules.skip, *rules.skip_exactly))
+    segments = tuple(level.segment for level in spelling.levels(folder.path))
+    spellings = _spellings(segments, folder.path)
+    is_named = not spellings.isdisjoint(rules.skip_exactly)
+    return is_named or any(name == wish or fnmatchcase(name, wish) for name in spellings for wish in rules.skip)
+
+
+def _spellings(segments: tuple[str, ...], path: FolderPath) -> set[str]:
+    """Return how people may write a name: without the prefix, with it, and with the server's own separator."""
+    return {"/".join(segments), path.display, (path.separator or "/").join(path.segments)}
 
 
 # The tree, and its places on the target
@@ -246,6 +263,14 @@ def _tree(kept: Sequence[Folder], spelling: _Spelling) -> list[Node]:
     return sorted(nodes.values(), key=lambda node: (len(node.segments), not node.is_inbox, node.key))
 
 
+def _note_wishes(nodes: Sequence[Node], renamings: Sequence[Renaming], separator: str | None) -> None:
+    wishes = {folder: tuple(name.split("/")) for folder, name in renamings}
+    for node in nodes if wishes else ():
+        path = node.folder.path if node.folder else FolderPath(node.key, separator)
+        spellings = {"INBOX"} if node.is_inbox else _spellings(node.segments, path)
+        node.wish = next((wishes[name] for name in sorted(spellings) if name in wishes), ())
+
+
 def _place_known(nodes: Sequence[Node], known: Mapping[bytes, bytes], names: Target) -> None:
     """Give every folder the target it had, and keep the targets of folders that are gone from anybody else."""
     inbox = next((raw for name, raw in known.items() if name.upper() == INBOX), None)
@@ -261,8 +286,9 @@ def _place_known(nodes: Sequence[Node], known: Mapping[bytes, bytes], names: Tar
 
 def _place_roles(nodes: Sequence[Node], target: Sequence[Folder], names: Target) -> None:
     """Put the source's folder of sent mail into the target's, whatever their names; the same for the other roles."""
-    by_folder = {id(node.folder): node for node in nodes if node.folder and not node.is_inbox}
-    candidates = [roles.Candidate(node.folder, node.segments) for node in nodes if node.folder and not node.is_inbox]
+    open_nodes = [node for node in nodes if not node.is_inbox and not node.wish]
+    by_folder = {id(node.folder): node for node in open_nodes if node.folder}
+    candidates = [roles.Candidate(node.folder, node.segments) for node in open_nodes if node.folder]
     there = roles.folders_by_role(target)
     claims = roles.claims(candidates)
     namesakes = {role: folder.path.segments[-1] for role, folder in there.items()}
@@ -281,31 +307,43 @@ def _bare(place: Place) -> tuple[str, ...]:
 
 
 def _place_rest(nodes: Sequence[Node], names: Target) -> None:
-    """Place level by level. In a level, names that need no change go first and numbered ones last.
+    """Place level by level. In a level, names that need no change go first, those that a rule gives last.
 
     So a made-up name never takes one that somebody had, and the next pass makes up the same ones.
     """
     for _, level in groupby(nodes, key=lambda node: len(node.segments)):
         waiting = [node for node in level if node.place is None]
         for node in waiting:
-            node.place = names.inbox() if node.is_inbox else None
+            node.place = names.inbox() if node.is_inbox and not node.wish else None
         waiting = [node for node in waiting if node.place is None]
-        waiting.sort(key=lambda node: (node.folder is None, *names.rank(_around(node), node.segments[-1])))
+        waiting.sort(key=lambda node: _turn(node, names))
         clashing = [node for node in waiting if not _place(node, names, must_fit=True)]
         for node in clashing:
             _place(node, names, must_fit=False)
 
 
+def _turn(node: Node, names: Target) -> tuple[bool | str, ...]:
+    return bool(node.wish), node.folder is None, *names.rank(_around(node, names), _own_name(node))
+
+
 def _place(node: Node, names: Target, *, must_fit: bool) -> bool:
-    wish = _around(node), node.segments[-1], node.key
-    if must_fit and not names.is_free(*wish):
+    wanted = _around(node, names), _own_name(node), node.key
+    if must_fit and not names.is_free(*wanted):
         return False
-    node.place = names.place(*wish, holds_mail=node.folder is not None)
+    node.place = names.place(*wanted, holds_mail=node.folder is not None)
+    if node.wish and node.place.reason is None:
+        node.place = replace(node.place, reason="rule")
     return True
 
 
-def _around(node: Node) -> Place | None:
+def _around(node: Node, names: Target) -> Place | None:
+    if node.wish:
+        return names.around(node.wish[:-1])
     return node.parent.place if node.parent else None
+
+
+def _own_name(node: Node) -> str:
+    return (node.wish or node.segments)[-1]
 
 
 def _pair(node: Node, folder: Folder, place: Place, names: Target, guessed: str) -> FolderPair:

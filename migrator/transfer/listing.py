@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby, islice
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from migrator.errors import MigratorError, Patience
@@ -15,7 +16,7 @@ from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.stores.profiles import choose
 from migrator.transfer.folder_pass import FlagChange, FolderPass
-from migrator.transfer.folders import FolderMap, FolderPair, map_folders
+from migrator.transfer.folders import FolderMap, FolderPair, FolderRules, map_folders
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
@@ -24,6 +25,8 @@ from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, L
 from migrator.transfer.terms import PassMemory, Terms
 
 PART_MESSAGES: Final = 1000  # planned at once
+NOTHING_OPENED: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+UNSPEAKABLE_NAME: Final = "unspeakable_name"  # map_folders' reason for a name with CR, LF or NUL
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -49,7 +52,10 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
     source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
     if any(state.intent_uidnext is not None for state in ledger.states()):
         target_folders = _wait_until_quiet(target, target_folders, terms)
-    mapping = _map(source, target, source_folders, target_folders, ledger, terms, memory)
+    rules = terms.policy.rules
+    if memory.is_cautious:
+        rules = replace(rules, also_forbidden=rules.also_forbidden + CAUTIOUS)
+    mapping = map_account(source, target, source_folders, target_folders, ledger, rules, memory.opened)
     folders = _pair(mapping, target_folders, ledger, source, terms, memory)
     _scan_source(source, target, ledger, folders, terms)
     _look(target, folders)
@@ -117,16 +123,19 @@ def _counters(folders: Sequence[Folder]) -> dict[bytes, tuple[int | None, int | 
     return {folder.path.raw: (folder.uidnext, folder.messages) for folder in folders}
 
 
-def _map(
+def map_account(
     source: SourceStore,
     target: TargetStore,
     source_folders: Sequence[Folder],
     target_folders: Sequence[Folder],
     ledger: Ledger,
-    terms: Terms,
-    memory: PassMemory,
+    rules: FolderRules,
+    opened: Mapping[bytes, bytes] = NOTHING_OPENED,
 ) -> FolderMap:
-    rules = terms.policy.rules
+    """Pair the folders of two mailboxes that were just listed, as every pass does.
+
+    ``opened`` maps raw source names to raw target names that took, beyond what the ledger knows.
+    """
     source_prefix, source_separator = source.prefix()
     target_prefix, target_separator = target.prefix()
     return map_folders(
@@ -137,8 +146,8 @@ def _map(
         target_prefix=target_prefix,
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
-        rules=replace(rules, also_forbidden=rules.also_forbidden + CAUTIOUS) if memory.is_cautious else rules,
-        known={state.source: state.target for state in ledger.states()} | memory.opened,
+        rules=rules,
+        known={**{state.source: state.target for state in ledger.states()}, **opened},
     )
 
 

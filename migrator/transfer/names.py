@@ -104,6 +104,17 @@ class Target:
         found = self.find(raw)
         return Place(raw, FolderPath(tail).segments[0], around, reason, is_closed=bool(found and found.no_inferiors))
 
+    def around(self, segments: Iterable[str]) -> Place | None:
+        """Return the place of folders that a rule puts another one into; takes none. None: beside INBOX."""
+        place = None
+        for segment in segments:
+            name, _ = self._clean(segment, is_first=place is None)
+            is_inbox = place is None and name.upper() == "INBOX" and not self.has_own_root
+            raw = INBOX if is_inbox else self._join(place, name)
+            found = self.find(raw)
+            place = Place(raw, name, place, is_closed=bool(found and found.no_inferiors))
+        return place
+
     def rank(self, parent: Place | None, segment: str) -> tuple[bool, bool, str]:
         """Rank a wish: names that need no change come first, of these the ones that are there already."""
         name, reason = self._clean(segment, is_first=parent is None)

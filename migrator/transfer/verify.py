@@ -6,7 +6,7 @@ copied message is at its UID, with its date and flags), *digest* (each is read a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,7 +14,9 @@ from migrator.errors import MigratorError
 from migrator.events import EventSink, Progress, Silence
 from migrator.mail import Flags, Folder, FolderPath, MessageMeta, NewFolder, Outcome
 from migrator.stores.base import ReadRequest, ScanRequest, SourceStore, TargetStore, Trouble
+from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Ledger, Record
+from migrator.transfer.listing import UNSPEAKABLE_NAME, map_account
 from migrator.transfer.match import identities
 from migrator.transfer.plan import kept_flags
 
@@ -74,14 +76,14 @@ def verify(
     *,
     level: VerifyLevel,
     sink: EventSink | None = None,
-    left_out: Iterable[FolderPath] = (),
+    rules: FolderRules | None = None,
 ) -> VerifyReport:
     """Compare; write nothing. Raises ``MigratorError`` of radius account or wider, when a side cannot be asked.
 
-    ``left_out`` are the source folders that the copy left out with a reason: nobody expects them on the target.
+    ``rules`` are those of the copy: nobody expects a folder on the target that the copy left out with a reason.
     A user who works in either mailbox meanwhile makes differences: verify while nobody does.
     """
-    return _Verify(source, target, ledger, level, sink or Silence(), frozenset(left_out)).run()
+    return _Verify(source, target, ledger, level, sink or Silence(), rules or FolderRules()).run()
 
 
 @dataclass(slots=True)
@@ -104,10 +106,10 @@ class _Verify:
         ledger: Ledger,
         level: VerifyLevel,
         sink: EventSink,
-        left_out: frozenset[FolderPath],
+        rules: FolderRules,
     ) -> None:
         self._source, self._target, self._ledger, self._sink = source, target, ledger, sink
-        self._left_out = left_out
+        self._rules = rules
         self._report = VerifyReport(level)
 
     def run(self) -> VerifyReport:
@@ -126,9 +128,12 @@ class _Verify:
 
     def _pairs(self) -> Iterator[_Expected]:
         states = {state.source: state for state in self._ledger.states()}
-        targets = {folder.path.raw: folder for folder in self._target.folders()}
-        for folder in self._source.folders():
-            if not folder.selectable or folder.path in self._left_out:
+        listed = self._target.folders()
+        targets = {folder.path.raw: folder for folder in listed}
+        folders = self._source.folders()
+        left_out = self._left_out(folders, listed)
+        for folder in folders:
+            if not folder.selectable or folder.path in left_out:
                 continue
             state = states.get(folder.path.raw)
             if state is None or state.source_uidvalidity != (folder.uidvalidity or 0):
@@ -139,6 +144,11 @@ class _Verify:
                 self._report.differences.append(Finding(folder.path, 0, Difference.FOLDER_GONE))
                 continue
             yield _Expected(folder, there, state)
+
+    def _left_out(self, folders: Sequence[Folder], listed: Sequence[Folder]) -> frozenset[FolderPath]:
+        """Return what the copy leaves out and nobody misses. A name nobody can say stays a matter for a person."""
+        mapping = map_account(self._source, self._target, folders, listed, self._ledger, self._rules)
+        return frozenset(folder.path for folder, reason in mapping.left_out if reason != UNSPEAKABLE_NAME)
 
     def _count(self, pair: _Expected) -> None:
         recorded = sum(pair.state.totals.values()) - pair.state.removed

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from migrator.mail import Folder, FolderPath
 from migrator.stores.profiles import COURIER, CYRUS, DOVECOT, EXCHANGE, GENERIC, GMAIL, PYMAP, Profile
-from migrator.transfer.folders import FolderMap, FolderRules, map_folders
+from migrator.transfer.folders import FolderMap, FolderRules, Renaming, map_folders
 from migrator.transfer.names import CAUTIOUS
 
 PLAIN_RULES = FolderRules()
@@ -496,6 +496,58 @@ def test_a_folder_is_skipped_by_its_name_with_or_without_the_prefix() -> None:
     assert left_out(mapped(source, prefix="INBOX.", rules=FolderRules(skip=("inbox",)))) == {b"INBOX": "skipped"}
 
 
+def test_a_name_taken_at_its_word_skips_that_folder_alone() -> None:
+    source = [*listing("INBOX", "a*", "ab", "a*/in"), folder(b"two\rlines")]
+    rules = FolderRules(skip_exactly=frozenset({"a*", "two\rlines"}))
+    assert left_out(mapped(source, rules=rules)) == {b"a*": "skipped", b"two\rlines": "skipped"}
+    assert left_out(mapped(listing("INBOX"), rules=FolderRules(skip_exactly=frozenset({"Inbox"})))) == {
+        b"INBOX": "skipped"
+    }
+
+
+def test_a_renamed_folder_takes_the_folders_inside_it_along() -> None:
+    source = listing("INBOX", "a", "a/b", "a/b/c")
+    mapping = mapped(source, to=".", rules=FolderRules(renamings=(Renaming("a/b", "Old mail/of b"),)))
+    assert names(mapping) == {"INBOX": "INBOX", "a": "a", "a/b": "Old mail.of b", "a/b/c": "Old mail.of b.c"}
+    assert reasons(mapping)["a/b"] == "rule"
+
+
+@pytest.mark.parametrize("spelled", ["Sub/x", "INBOX/Sub/x", "INBOX.Sub.x"])
+def test_a_folder_is_renamed_by_its_name_with_or_without_the_prefix(spelled: str) -> None:
+    source = listing("INBOX", "INBOX.Sub.x", separator=".")
+    rules = FolderRules(renamings=(Renaming(spelled, "y"),))
+    assert names(mapped(source, prefix="INBOX.", to_prefix="INBOX.", to=".", rules=rules))["INBOX.Sub.x"] == "INBOX.y"
+
+
+def test_a_folder_that_only_holds_others_is_renamed_as_well() -> None:
+    source = [folder("INBOX"), folder("a", selectable=False), folder("a/b")]
+    assert names(mapped(source, rules=FolderRules(renamings=(Renaming("a", "z"),))))["a/b"] == "z/b"
+
+
+def test_the_name_that_a_rule_gives_is_changed_where_the_target_refuses_it() -> None:
+    rules = FolderRules(renamings=(Renaming("a", "~x/y.z"), Renaming("b", "inbox"), Renaming("c", "inbox/in")))
+    mapping = mapped(listing("INBOX", "a", "b", "c"), to=".", profile=DOVECOT, rules=rules)
+    assert names(mapping) == {"INBOX": "INBOX", "a": "_x.y_z", "b": "inbox (2)", "c": "INBOX.in"}
+    assert reasons(mapping) == {"INBOX": None, "a": "separator", "b": "reserved", "c": "rule"}
+
+
+def test_nobody_loses_their_name_to_a_rule() -> None:
+    rules = FolderRules(renamings=(Renaming("a", "z"), Renaming("b", "z")))
+    assert names(mapped(listing("a", "b", "z"), rules=rules)) == {"a": "z (2)", "b": "z (3)", "z": "z"}
+
+
+def test_a_rule_wins_over_a_role_and_the_ledger_over_a_rule() -> None:
+    source = [folder("Gesendet", role="\\Sent"), folder("a")]
+    rules = FolderRules(renamings=(Renaming("Gesendet", "Sent (old)"), Renaming("a", "b")))
+    mapping = mapped(source, [folder("Sent", role="\\Sent")], rules=rules, known={b"a": b"a"})
+    assert names(mapping) == {"Gesendet": "Sent (old)", "a": "a"}
+
+
+def test_inbox_is_renamed_when_a_rule_says_so() -> None:
+    mapping = mapped(listing("INBOX", "a"), rules=FolderRules(renamings=(Renaming("INBOX", "Old inbox"),)))
+    assert names(mapping) == {"INBOX": "Old inbox", "a": "a"}
+
+
 def test_only_subscribed_folders_and_inbox_are_copied_when_asked() -> None:
     source = [folder("INBOX"), folder("a", subscribed=True), folder("b")]
     mapping = mapped(source, rules=FolderRules(only_subscribed=True))
@@ -576,6 +628,7 @@ def carried(
     *,
     known: Mapping[bytes, bytes] = NOTHING_KNOWN,
     target: Sequence[Folder] | None = None,
+    rules: FolderRules = PLAIN_RULES,
 ) -> FolderMap:
     source, there, source_separator, to_prefix, to, profile = crossing
     return map_folders(
@@ -586,9 +639,32 @@ def carried(
         target_prefix=to_prefix,
         target_separator=to,
         profile=profile,
-        rules=PLAIN_RULES,
+        rules=rules,
         known=known,
     )
+
+
+@st.composite
+def rules_for(draw: st.DrawFn, source: Sequence[Folder]) -> FolderRules:
+    """Rules for some of the folders, with names that others have, or that no server takes."""
+    names = sorted({each.path.display for each in source}) or ["INBOX"]
+    made = st.builds(Renaming, st.sampled_from(names), st.one_of(st.sampled_from(names), SEGMENTS.filter(bool)))
+    skipped = draw(st.frozensets(st.sampled_from(names), max_size=2))
+    return FolderRules(skip_exactly=skipped, renamings=tuple(draw(st.lists(made, max_size=3))))
+
+
+@given(crossings(), st.data())
+def test_rules_lose_no_folder_and_make_no_two_one(crossing, data: st.DataObject) -> None:
+    profile, rules = crossing[-1], data.draw(rules_for(crossing[0]))
+    mapping = carried(crossing, rules=rules)
+    seen = [pair.source for pair in mapping.pairs] + [each for each, reason in mapping.left_out if reason]
+    assert sorted(id(each) for each in seen) == sorted(id(each) for each in crossing[0])
+    targets = [unicodedata.normalize("NFC", pair.target.display) for pair in mapping.pairs]
+    if profile.case_insensitive_names:
+        targets = [target.casefold() for target in targets]
+    assert len(set(targets)) == len(targets)
+    known = {pair.source.path.raw: pair.target.raw for pair in mapping.pairs}
+    assert names(carried(crossing, known=known, rules=rules)) == names(mapping)
 
 
 @given(crossings())

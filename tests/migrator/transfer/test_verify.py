@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.mail import Message
+from migrator.mail import FolderPath, Message
 from migrator.testing import MemoryMailbox, MemorySource, MemoryTarget, StoredMessage
 from migrator.testing.mailboxes import MemoryFolder
+from migrator.transfer.folders import FolderRules
+from migrator.transfer.plan import CopyPolicy
 from migrator.transfer.verify import Difference, VerifyLevel, VerifyReport, verify
 from tests.migrator.transfer.scenes import LIMITS, Scene, body, life_like
 
 COUNTS, LEDGER, DIGEST = VerifyLevel.COUNTS, VerifyLevel.LEDGER, VerifyLevel.DIGEST
 
 
-def check(scene: Scene, level: VerifyLevel) -> VerifyReport:
+def check(scene: Scene, level: VerifyLevel, rules: FolderRules | None = None) -> VerifyReport:
     source, target = MemorySource(scene.source, None, LIMITS), MemoryTarget(scene.target, None, LIMITS)
-    return verify(source, target, scene.ledger, level=level)
+    return verify(source, target, scene.ledger, level=level, rules=rules)
 
 
 def findings(report: VerifyReport) -> list[tuple[str, int, Difference]]:
@@ -105,14 +107,21 @@ class Forgetful(MemoryTarget):
         return 0
 
 
-def test_a_folder_that_is_left_out_on_purpose_is_no_difference(copied: Scene) -> None:
+@pytest.mark.parametrize(
+    "rules", [FolderRules(), FolderRules(keep_virtual=True, skip_exactly=frozenset({"Everything"}))]
+)
+def test_a_folder_that_is_left_out_on_purpose_is_no_difference(copied: Scene, rules: FolderRules) -> None:
     copied.source.add_folder("Everything", special_use="\\All")
     copied.source.deliver("Everything", body("letter 1"))
-    left_out = [folder.source for folder in copied.copy().left_out]
-    source, target = MemorySource(copied.source, None, LIMITS), MemoryTarget(copied.target, None, LIMITS)
-    report = verify(source, target, copied.ledger, level=LEDGER, left_out=left_out)
-    assert findings(report) == []
-    assert findings(check(copied, LEDGER)) == [("Everything", 0, Difference.FOLDER_UNKNOWN)]
+    copied.copy(policy=CopyPolicy(rules=rules))
+    assert findings(check(copied, LEDGER, rules)) == []
+    everything = check(copied, LEDGER, FolderRules(keep_virtual=True))
+    assert findings(everything) == [("Everything", 0, Difference.FOLDER_UNKNOWN)]
+
+
+def test_a_folder_whose_name_cannot_be_spoken_stays_a_difference(copied: Scene) -> None:
+    copied.source.add_folder(FolderPath(b"two\rlines", "/"))
+    assert [difference for *_, difference in findings(check(copied, COUNTS))] == [Difference.FOLDER_UNKNOWN]
 
 
 def test_flags_that_changed_without_being_counted_are_found(copied: Scene) -> None:

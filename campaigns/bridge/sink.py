@@ -36,6 +36,7 @@ from migrator.limits import Clock, SystemClock
 BEAT_SECONDS: Final = 2.0
 MOST_WAITING: Final = 200
 PREFIX: Final = "account."
+SKIPPED: Final = "skipped"  # the engine's reason for folders that a rule leaves out; others show what is elsewhere, too
 # Every pass finds these anew; a history tells each once.
 _REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost)
 
@@ -56,6 +57,7 @@ class OrmSink:
         self._is_copying = True
         self._messages = account.messages_done
         self._bytes = account.bytes_done
+        self._skipped: int | None = None
         self._counters: dict[str, object] = {}
         self._last = self._clock.monotonic()
 
@@ -65,6 +67,8 @@ class OrmSink:
             self._count(event)
         elif isinstance(event, PassPlanned):
             self._plan(event)
+        elif isinstance(event, FolderLeftOut):
+            self._leave_out(event)
         elif isinstance(event, StepBegun):
             self._is_copying = event.step.kind is not StepKind.VERIFY
         if event.durable and self._is_news(event):
@@ -72,6 +76,10 @@ class OrmSink:
         may_wait = not event.durable or isinstance(event, MessageLeftBehind | MessageAltered)
         if not may_wait or len(self._waiting) >= MOST_WAITING or self._is_due():
             self.flush()
+
+    def skipped_messages(self, before: int) -> int:
+        """Return how many messages are in folders that a rule leaves out; ``before`` when no pass has looked since."""
+        return before if self._skipped is None else self._skipped
 
     def flush(self) -> None:
         """Write what waits. Raises ``LeaseLost`` when the account is not ours any more; nothing is written then."""
@@ -113,12 +121,17 @@ class OrmSink:
         }
 
     def _plan(self, event: PassPlanned) -> None:
-        """Take the totals: what is there, and what this pass will move."""
+        """Take the totals: what is there, and what this pass will move. Folders left out are told after it."""
+        self._skipped = 0
         self._counters |= {
             "messages_total": self._messages + event.messages,
             "bytes_total": self._bytes + event.size_bytes,
             "progress_at": timezone.now(),
         }
+
+    def _leave_out(self, event: FolderLeftOut) -> None:
+        if event.reason == SKIPPED and event.messages:
+            self._skipped = (self._skipped or 0) + event.messages
 
     def _is_due(self) -> bool:
         return self._clock.monotonic() - self._last >= BEAT_SECONDS

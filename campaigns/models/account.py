@@ -35,6 +35,7 @@ class Account(models.Model):
     language = models.CharField(max_length=16, blank=True)
     notice_address = models.CharField(max_length=255, blank=True)
     is_vip = models.BooleanField(default=False)
+    folder_rules = models.JSONField(default=dict)  # folder -> {"action": "skip"} or {"action": "rename", "name": ...}
 
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in AccountState], default="new")
     owner = models.CharField(max_length=8, choices=[(o.value, o.value) for o in Owner], default="source")
@@ -55,6 +56,7 @@ class Account(models.Model):
     messages_total = models.PositiveBigIntegerField(default=0)
     messages_done = models.PositiveBigIntegerField(default=0)
     messages_left = models.PositiveBigIntegerField(default=0)  # left behind, each with its reason
+    messages_skipped = models.PositiveBigIntegerField(default=0)  # of these: in folders that a rule leaves out
     bytes_total = models.PositiveBigIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
     progress_at = models.DateTimeField(null=True)

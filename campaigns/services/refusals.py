@@ -31,6 +31,16 @@ SENTENCES: Final = {
     "campaign.name_taken": N_("There is a campaign of this name already."),
     "campaign.no_recipe": N_("There is no such recipe."),
     "campaign.two_servers": N_("Source and target are the same server."),
+    "folder_rule.folder": N_("Name the folder that the rule is for."),
+    "folder_rule.name": N_("Give the folder a name for the target, its levels apart by /, none of them empty."),
+    "folder_rule.inbox": N_("INBOX on the target belongs to the INBOX of the source. Choose another name."),
+    "folder_rule.same_name": N_("That is the name it has. Choose another one."),
+    "folder_rule.copied": N_(
+        "This folder is on the target already and keeps its name there. It can be left out still."
+    ),
+    "folder_rule.none": N_("There is no rule for this folder."),
+    "password.empty": N_("Enter a password."),
+    "password.same": N_("That is the password which is stored already. Enter another one."),
     "campaign.unfinished": N_("Accounts of this campaign are being worked on, or wait for a decision."),
 }
 

@@ -23,7 +23,7 @@ from campaigns.bridge.lease import Lease, LeaseLost, StopReason, hold, write
 from campaigns.bridge.ledger import OrmLedger, storable
 from campaigns.bridge.sink import OrmSink
 from campaigns.models import Account, Run
-from campaigns.services import accounts, breakers, preflights
+from campaigns.services import accounts, breakers, folder_rules, preflights
 from campaigns.services.events import record
 from campaigns.states import AccountState
 from migrator import cutover
@@ -121,7 +121,8 @@ class _Work:
         return self.approach.identity(Side.SOURCE), self.approach.identity(Side.TARGET)
 
     def policy(self, mode: Mode) -> CopyPolicy:
-        return CopyPolicy(mode, copy_deleted=self.account.campaign.copies_deleted)
+        account = self.account
+        return CopyPolicy(mode, copy_deleted=account.campaign.copies_deleted, rules=folder_rules.rules_of(account))
 
     def terms(self) -> dict[str, Any]:
         """What passes share: they end with the slice."""
@@ -250,18 +251,23 @@ def _after_copy(work: _Work, result: PrestageResult) -> None:
 
 
 def _count_mail(work: _Work) -> None:
-    """Set the account's figures to what the ledger says: exact, where progress was only counted."""
+    """Set the account's figures to what the ledger says: exact, where progress was only counted.
+
+    Messages of folders that a rule leaves out are in no ledger, and left behind all the same.
+    """
     states = work.ledger.states()
     totals = [(outcome, count) for state in states for outcome, count in state.totals.items()]
     there = sum(count for outcome, count in totals if outcome.is_on_target)
     left = sum(count for outcome, count in totals if not outcome.is_on_target)
     removed = sum(state.removed for state in states)
-    size = Account.objects.values_list("bytes_done", flat=True).get(pk=work.account.pk)
+    size, skipped = Account.objects.values_list("bytes_done", "messages_skipped").get(pk=work.account.pk)
+    skipped = work.sink.skipped_messages(skipped)
     write(
         work.lease,
-        messages_total=max(0, there + left - removed),
+        messages_total=max(0, there + left - removed) + skipped,
         messages_done=max(0, there - removed),
-        messages_left=left,
+        messages_left=left + skipped,
+        messages_skipped=skipped,
         bytes_total=size,
     )
 

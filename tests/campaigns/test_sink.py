@@ -166,3 +166,15 @@ def test_whoever_lost_the_lease_is_stopped_by_telling_and_writes_nothing(
         sink.emit(event)
     assert names() == []
     assert counters(account) == (0, 0, 0, 0)
+
+
+def test_only_messages_that_a_rule_leaves_out_are_skipped_and_each_pass_counts_anew(sink: OrmSink) -> None:
+    assert sink.skipped_messages(5) == 5
+    for _ in range(2):
+        sink.emit(PLANNED)
+        sink.emit(FolderLeftOut(folder="Spam", reason="skipped", messages=3))
+        sink.emit(FolderLeftOut(folder="Junk", reason="skipped", messages=None))
+        sink.emit(FolderLeftOut(folder="All Mail", reason="virtual", messages=100))
+        assert sink.skipped_messages(5) == 3
+    sink.emit(PLANNED)
+    assert sink.skipped_messages(5) == 0

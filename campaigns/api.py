@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
@@ -41,6 +42,7 @@ class Refusal(Exception):
 def answers(view: Callable[Concatenate[HttpRequest, P], Facts]) -> View[P]:
     """Make a view of a function that returns facts, or raises ``Refusal``."""
 
+    @login_not_required  # whoever is not signed in is told so in JSON
     @require_GET
     @never_cache
     @wraps(view)

@@ -1,9 +1,12 @@
-"""Which page answers which address."""
+"""Which page answers which address. Each family of pages lists its own, as the JSON does."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.urls import URLPattern, URLResolver, include, path
 
+from campaigns.views import reader, sign_in
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home
@@ -16,4 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health, name="health"),
     path("metrics", metrics, name="metrics"),
     path("api/", include("campaigns.api")),
+    *sign_in.urlpatterns,
+    *reader.urlpatterns,
 ]
+
+handler429: Final = "campaigns.views.sign_in.too_many"

@@ -83,6 +83,15 @@ def choose_password(link_id: int, password: str) -> User:
     return user
 
 
+def choose_looks(user: User, **looks: str) -> None:
+    """Keep how pages look to somebody: ``time_zone``, ``theme``, ``language``. Nothing else of a person is set here."""
+    for name, value in looks.items():
+        if name not in ("time_zone", "theme", "language"):
+            raise ValueError(name)
+        setattr(user, name, value)
+    user.save(update_fields=list(looks))
+
+
 def _good_links() -> QuerySet[OneTimeLink]:
     return OneTimeLink.objects.filter(used_at=None, expires_at__gt=timezone.now(), user__is_active=True)
 

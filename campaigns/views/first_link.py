@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.conf import settings
 from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -20,6 +22,7 @@ from campaigns.services import staff
 _IN_SESSION: Final = "first_link"
 
 
+@login_not_required
 @require_safe
 @never_cache
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
@@ -33,6 +36,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
     return redirect("choose_password")
 
 
+@login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password", "again")
@@ -48,7 +52,7 @@ def choose_password(request: HttpRequest) -> HttpResponse:
         return _refused(request)
     except ValidationError as error:
         return _form(request, user.username, error.messages)
-    login(request, chosen)
+    login(request, chosen, backend=settings.AUTHENTICATION_BACKENDS[0])
     return redirect("home")
 
 

@@ -9,5 +9,5 @@ from django.views.decorators.http import require_safe
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Lead on to the campaigns, which ask who is there."""
-    return redirect("api_campaigns")
+    """Lead on to the campaigns."""
+    return redirect("profile")

@@ -1,0 +1,162 @@
+"""The words of pages: for states, families, steps, what is waited for, causes. Codes are stored, words are shown.
+
+Pages say old and new server where the code says source and target, and no word of a protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from campaigns.states import FAMILY, AccountState, Family
+from migrator.errors import CATALOGUE, Side
+
+_S = AccountState
+STATES: Final = {
+    _S.NEW: gettext_lazy("Waiting"),
+    _S.CHECKING: gettext_lazy("Checking"),
+    _S.STAGING: gettext_lazy("Copying ahead"),
+    _S.READY: gettext_lazy("Copied ahead"),
+    _S.CUTTING_OVER: gettext_lazy("Moving now"),
+    _S.DONE: gettext_lazy("Done"),
+    _S.ROLLING_BACK: gettext_lazy("Going back"),
+    _S.HELD: gettext_lazy("Locked, mail held"),
+    _S.FAILED: gettext_lazy("Not moved"),
+    _S.ATTENTION: gettext_lazy("Needs a decision"),
+    _S.EXCLUDED: gettext_lazy("Left out"),
+}
+STATES_EXPLAINED: Final = {
+    _S.NEW: gettext_lazy("On the list; nothing has been read yet."),
+    _S.EXCLUDED: gettext_lazy("Somebody left this person out of the move. The mailbox stays as it is."),
+    _S.CHECKING: gettext_lazy("Sign-in, space and names are looked at. Nothing is written."),
+    _S.STAGING: gettext_lazy("Mail is copied while the person works on the old server."),
+    _S.READY: gettext_lazy("All is copied but the last changes; waits for its window."),
+    _S.CUTTING_OVER: gettext_lazy("Locked out for a short while, on the way to the new server."),
+    _S.ROLLING_BACK: gettext_lazy("On the way back to the old server."),
+    _S.DONE: gettext_lazy("Works on the new server."),
+    _S.ATTENTION: gettext_lazy("Mailferry does not decide this alone. The mail is safe."),
+    _S.HELD: gettext_lazy("Locked on the old server, new mail waits; a person must act."),
+    _S.FAILED: gettext_lazy("Not moved; works on the old server as before."),
+}
+# The glyphs of img/glyphs.svg
+GLYPHS: Final = {
+    _S.NEW: "new",
+    _S.EXCLUDED: "excluded",
+    _S.CHECKING: "checking",
+    _S.STAGING: "checking",
+    _S.READY: "ready",
+    _S.CUTTING_OVER: "cutover",
+    _S.ROLLING_BACK: "rollback",
+    _S.DONE: "done",
+    _S.ATTENTION: "attention",
+    _S.HELD: "attention",
+    _S.FAILED: "failed",
+}
+# Bars and legends go in this order.
+FAMILY_ORDER: Final = (
+    Family.DONE,
+    Family.WORKING,
+    Family.READY,
+    Family.WAITING,
+    Family.ATTENTION,
+    Family.FAILED,
+)
+FAMILY_GLYPHS: Final = {
+    Family.DONE: "done",
+    Family.WORKING: "cutover",
+    Family.READY: "ready",
+    Family.WAITING: "new",
+    Family.ATTENTION: "attention",
+    Family.FAILED: "failed",
+}
+STEPS: Final = {
+    "hold": gettext_lazy("Hold new mail"),
+    "disable": gettext_lazy("Lock the old mailbox"),
+    "delta": gettext_lazy("Copy once more"),
+    "verify": gettext_lazy("Compare both sides"),
+    "switch": gettext_lazy("Switch"),
+    "enable": gettext_lazy("Open the new mailbox"),
+    "release": gettext_lazy("Deliver the held mail"),
+    "person": gettext_lazy("Wait for a person"),
+    "populate": gettext_lazy("Make the new mailbox"),
+    "publish": gettext_lazy("Publish the change"),
+}
+WAITS_FOR: Final = {
+    "": "",
+    "person": gettext_lazy("waits for a person"),
+    "pause": gettext_lazy("waits a while before the next try"),
+    "breaker": gettext_lazy("waits until the server answers again"),
+    "room": gettext_lazy("waits for room on the new server"),
+    "start": gettext_lazy("waits for the start of its batch"),
+    "resume": gettext_lazy("waits: its batch is paused"),
+    "go": gettext_lazy("waits for somebody to say go"),
+    "window": gettext_lazy("waits for its window"),
+    "canary": gettext_lazy("waits until the first few are approved"),
+    "slot": gettext_lazy("waits for its turn"),
+}
+SIDES: Final = {"source": gettext_lazy("old server"), "target": gettext_lazy("new server")}
+OWNERS: Final = {**SIDES, "unknown": gettext_lazy("not known")}
+
+
+def state(code: str) -> str:
+    """Return the word for a state."""
+    return str(STATES[AccountState(code)])
+
+
+def family_of(code: str) -> Family:
+    """Return the family of a state."""
+    return FAMILY[AccountState(code)]
+
+
+def family_counted(family: Family, accounts: int) -> str:
+    """Return what stands after a number of accounts of one family, in a legend."""
+    forms = {
+        Family.DONE: gettext("done"),
+        Family.WORKING: gettext("working"),
+        Family.READY: gettext("copied ahead"),
+        Family.WAITING: gettext("waiting or left out"),
+        Family.ATTENTION: ngettext("needs a decision", "need a decision", accounts),
+        Family.FAILED: gettext("not moved"),
+    }
+    return forms[family]
+
+
+def cause(code: str, side: str = "", facts: Mapping[str, object] | None = None) -> str:
+    """Return the plain sentence for an error, with the server it speaks of named as pages do."""
+    return _worded(CATALOGUE.get(code, CATALOGUE["unknown"]).sentence, side, facts)
+
+
+def cure(code: str, side: str = "", facts: Mapping[str, object] | None = None) -> str:
+    """Return what to do about an error."""
+    return _worded(CATALOGUE.get(code, CATALOGUE["unknown"]).next_step, side, facts)
+
+
+def _worded(message: str, side: str, facts: Mapping[str, object] | None) -> str:
+    words = {"side": SIDES.get(side, gettext("server")), **(facts or {})}
+    text = gettext(message).format_map(_Blanks(words)) if message else ""
+    return _named(text, side)
+
+
+class _Blanks(dict[str, object]):
+    """A parameter that an error did not bring leaves its place empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+_OLD_AND_NEW: Final = {"source": "old", "target": "new"}
+# The engine's sentences are about one server or the other; its own names of the two are not for pages.
+_SIDES_IN_TEXT: Final = (
+    (re.compile(r"\b(the|The|this|This) source\b"), r"\1 old server"),
+    (re.compile(r"\b(the|The|this|This) target\b"), r"\1 new server"),
+)
+
+
+def _named(text: str, side: str) -> str:
+    for pattern, words in _SIDES_IN_TEXT:
+        text = pattern.sub(words, text)
+    which = _OLD_AND_NEW.get(Side(side).value if side in list(Side) else "")
+    return re.sub(r"\b([Tt]he) server\b", rf"\1 {which} server", text) if which else text

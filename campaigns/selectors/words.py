@@ -13,6 +13,8 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from campaigns.states import FAMILY, AccountState, Family
 from migrator.errors import CATALOGUE, Side
+from migrator.journal import StepKind
+from migrator.mail import Outcome
 
 _S = AccountState
 STATES: Final = {
@@ -97,6 +99,22 @@ WAITS_FOR: Final = {
     "canary": gettext_lazy("waits until the first few are approved"),
     "slot": gettext_lazy("waits for its turn"),
 }
+# Which side a step is about makes another word of it.
+_STEPS_OF_SIDE: Final = {
+    (StepKind.DISABLE, "target"): gettext_lazy("Lock the new mailbox"),
+    (StepKind.ENABLE, "source"): gettext_lazy("Open the old mailbox"),
+}
+# Why a message is not on the new server.
+OUTCOMES: Final = {
+    Outcome.COPIED: gettext_lazy("Copied."),
+    Outcome.ALREADY_THERE: gettext_lazy("It was on the new server already."),
+    Outcome.EMPTY: gettext_lazy("It is empty: there is nothing to copy."),
+    Outcome.TOO_BIG: gettext_lazy("It is bigger than the new server allows."),
+    Outcome.REFUSED: gettext_lazy("The new server refused it."),
+    Outcome.UNREADABLE: gettext_lazy("The old server cannot hand it out."),
+    Outcome.VANISHED: gettext_lazy("It was removed from the old mailbox while it was copied."),
+    Outcome.MARKED_DELETED: gettext_lazy("It is marked as deleted in the old mailbox."),
+}
 SIDES: Final = {"source": gettext_lazy("old server"), "target": gettext_lazy("new server")}
 OWNERS: Final = {**SIDES, "unknown": gettext_lazy("not known")}
 
@@ -122,6 +140,26 @@ def family_counted(family: Family, accounts: int) -> str:
         Family.FAILED: gettext("not moved"),
     }
     return forms[family]
+
+
+def step(kind: StepKind, side: str = "") -> str:
+    """Return the name of a step of a move."""
+    return str(_STEPS_OF_SIDE.get((kind, side)) or STEPS[kind])
+
+
+def folder(name: str) -> str:
+    """Return the name of a folder, its levels apart by ``/``, as mail programs show it."""
+    first, slash, rest = name.partition("/")
+    shown = gettext("Inbox") if first.upper() == "INBOX" else first
+    return f"{shown}{slash}{rest}".replace("/", " / ")
+
+
+def outcome(code: str | int) -> str:
+    """Return why a message is where it is; "" for what is not known. Codes are the names or numbers of outcomes."""
+    try:
+        return str(OUTCOMES[Outcome(code) if isinstance(code, int) else Outcome[code.upper()]])
+    except (KeyError, ValueError):
+        return ""
 
 
 def cause(code: str, side: str = "", facts: Mapping[str, object] | None = None) -> str:

@@ -1,0 +1,348 @@
+"""Events as sentences: what happened, in the words of pages. Total: an event that is not known here still reads.
+
+Names are stored with codes and numbers; this is the one place that words them, for the pages of one account and for
+the log. No protocol word, no number of a message, nothing that a server said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from campaigns.models import Event
+from campaigns.selectors import words
+from campaigns.states import AccountState
+from migrator.errors import CATALOGUE
+from migrator.journal import StepKind
+
+Data = Mapping[str, Any]
+Words = str | Promise
+Teller = Callable[[Data], str]
+
+# Actors that are no person: parts of Mailferry. Workers are named by process and machine.
+_PARTS: Final = frozenset({"ticker", "worker", "mailferry", ""})
+
+
+def story(event: Event) -> str:
+    """Return what happened as a sentence."""
+    known = _told_by(event.name)
+    if known is None:
+        return _spelled(event.name)
+    return known(event.data) if callable(known) else str(known)
+
+
+def actor(event: Event) -> str:
+    """Return who did it: the name of a person, or Mailferry. Needs ``event.actor`` where there is one."""
+    if event.actor is not None:
+        return event.actor.get_full_name() or event.actor.get_username()
+    is_part = event.actor_name in _PARTS or "@" in event.actor_name
+    return gettext("Mailferry") if is_part else event.actor_name
+
+
+def is_known(name: str) -> bool:
+    """True when events of this name have a sentence of their own."""
+    return _told_by(name) is not None
+
+
+def _told_by(name: str) -> Words | Teller | None:
+    if name.startswith(_STEP):
+        kind, _, how = name.removeprefix(_STEP).partition(".")
+        return (lambda data: _step(kind, how, data)) if kind in words.STEPS and how in _STEPS else None
+    return _STORIES.get(name)
+
+
+def _spelled(name: str) -> str:
+    subject, _, rest = name.partition(".")
+    return f"{subject} {rest}".replace(".", " ").replace("_", " ").strip().capitalize() + "."
+
+
+# What happened to an account's state
+
+
+_STATES: Final[dict[AccountState, Words]] = {
+    AccountState.NEW: gettext_lazy("Taken back in."),
+    AccountState.CHECKING: gettext_lazy("Check before copying began."),
+    AccountState.STAGING: gettext_lazy("Copying ahead began."),
+    AccountState.READY: gettext_lazy("Copied ahead."),
+    AccountState.CUTTING_OVER: gettext_lazy("The move began."),
+    AccountState.DONE: gettext_lazy("Moved: works on the new server."),
+    AccountState.ROLLING_BACK: gettext_lazy("The way back to the old server began."),
+    AccountState.HELD: gettext_lazy("Stays locked, new mail waits: a person must act."),
+    AccountState.FAILED: gettext_lazy("Not moved; works on the old server as before."),
+    AccountState.ATTENTION: gettext_lazy("Stopped and asked for a decision."),
+    AccountState.EXCLUDED: gettext_lazy("Left out of the move."),
+}
+# Where the state that it comes from makes another sentence
+_ROADS: Final[dict[tuple[str, AccountState], Words]] = {
+    ("ready", AccountState.STAGING): gettext_lazy("Copying the changes since began."),
+    ("failed", AccountState.STAGING): gettext_lazy("Tried again: copying ahead goes on."),
+    ("failed", AccountState.CHECKING): gettext_lazy("Tried again: checked once more."),
+    ("failed", AccountState.READY): gettext_lazy("Tried again: waits for its window once more."),
+    ("held", AccountState.CUTTING_OVER): gettext_lazy("The move goes on."),
+    ("attention", AccountState.CUTTING_OVER): gettext_lazy("The move goes on."),
+    ("rolling_back", AccountState.READY): gettext_lazy("Back on the old server, as before; still copied ahead."),
+    ("rolling_back", AccountState.FAILED): gettext_lazy("Back on the old server, as before. Not moved."),
+    ("rolling_back", AccountState.EXCLUDED): gettext_lazy("Back on the old server, as before. Left out of the move."),
+}
+# Reasons that the sentence says already
+_SAID: Final = frozenset({"", "retry", "asked", "rolled_back"})
+_REASONS: Final[dict[str, Words]] = {
+    "stopped": gettext_lazy("Somebody had asked to stop."),
+    "failures": gettext_lazy("Too many accounts did not move."),
+}
+
+
+def _state_teller(state: AccountState) -> Teller:
+    def tell(data: Data) -> str:
+        road = _ROADS.get((str(data.get("start", "")), state), _STATES[state])
+        return _with_reason(str(road), str(data.get("reason", "")))
+
+    return tell
+
+
+def _with_reason(sentence: str, reason: str) -> str:
+    if reason in _SAID:
+        return sentence
+    if reason in CATALOGUE:
+        return f"{sentence} {words.cause(reason)}"
+    return f"{sentence} {_REASONS.get(reason) or gettext('Reason: %(reason)s') % {'reason': reason}}"
+
+
+# Steps of a cutover
+
+_STEP: Final = "account.cutover."
+_STEPS: Final[dict[str, Words]] = {
+    "begun": gettext_lazy("%(step)s: begun."),
+    "done": gettext_lazy("%(step)s: done."),
+    "undone": gettext_lazy("%(step)s: undone."),
+    "failed": gettext_lazy("%(step)s: did not work."),
+}
+
+
+def _step(kind: str, how: str, data: Data) -> str:
+    side = dict(data.get("step") or {}).get("side", "")
+    sentence = str(_STEPS[how]) % {"step": words.step(StepKind(kind), side)}
+    return f"{sentence} {_cause(data)}".strip()
+
+
+def _cause(data: Data) -> str:
+    """Return the words for the error of an event, which holds it whole or in parts."""
+    error = data.get("error") or data
+    code = error.get("code", "")
+    return words.cause(code, error.get("side") or "") if code else ""
+
+
+# What the engine tells
+
+
+def _planned(data: Data) -> str:
+    messages, folders = int(data.get("messages", 0)), int(data.get("folders", 0))
+    if not messages:
+        changes = int(data.get("flag_changes", 0))
+        form = ngettext("No new message; %(n)s mark changed.", "No new message; %(n)s marks changed.", changes)
+        return form % {"n": f"{changes:,}"}
+    form = ngettext(
+        "Looked at both sides: %(n)s message to copy",
+        "Looked at both sides: %(n)s messages to copy",
+        messages,
+    )
+    inside = ngettext("in %(n)s folder.", "in %(n)s folders.", folders)
+    return f"{form % {'n': f'{messages:,}'}} {inside % {'n': f'{folders:,}'}}"
+
+
+def _folder_renamed(data: Data) -> str:
+    reason = _RENAMED.get(str(data.get("reason")), "")
+    names = {"folder": words.folder(data.get("folder", "")), "target": words.folder(data.get("target", ""))}
+    sentence = gettext("The folder %(folder)s is called %(target)s on the new server") % names
+    return f"{sentence}: {reason}." if reason else f"{sentence}."
+
+
+def _folder_left_out(data: Data) -> str:
+    reason = _LEFT_OUT.get(str(data.get("reason")), "")
+    sentence = gettext("The folder %(folder)s is left out") % {"folder": words.folder(data.get("folder", ""))}
+    return f"{sentence}: {reason}." if reason else f"{sentence}."
+
+
+def _left_behind(data: Data) -> str:
+    sentence = gettext("A message in %(folder)s stays behind.") % {"folder": words.folder(data.get("folder", ""))}
+    cause = _cause(data) if data.get("error") else words.outcome(str(data.get("outcome", "")))
+    return f"{sentence} {cause}".strip()
+
+
+def _altered(data: Data) -> str:
+    form = {
+        "flags": gettext("A message in %(folder)s was copied; not all its marks could be kept."),
+        "date": gettext("A message in %(folder)s was copied; its date could not be kept."),
+    }.get(str(data.get("what")), gettext("A message in %(folder)s was copied with a small change."))
+    return form % {"folder": words.folder(data.get("folder", ""))}
+
+
+def _flags_lost(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "In %(folder)s the mark %(flag)s of %(n)s message is not kept by the new server.",
+        "In %(folder)s the mark %(flag)s of %(n)s messages is not kept by the new server.",
+        messages,
+    )
+    mark = str(data.get("flag", "")).lstrip("\\")
+    return form % {"folder": words.folder(data.get("folder", "")), "flag": mark, "n": f"{messages:,}"}
+
+
+def _counts_differ(data: Data) -> str:
+    form = gettext("In %(folder)s the old server counts %(counted)s messages and shows %(listed)s. Those were copied.")
+    numbers = {name: f"{int(data.get(name, 0)):,}" for name in ("counted", "listed")}
+    return form % {"folder": words.folder(data.get("folder", "")), **numbers}
+
+
+def _folder_failed(data: Data) -> str:
+    sentence = gettext("The folder %(folder)s is not finished.") % {"folder": words.folder(data.get("folder", ""))}
+    return f"{sentence} {_cause(data)}".strip()
+
+
+def _reconnecting(data: Data) -> str:
+    return f"{_cause(data)} {gettext('Connecting again.')}".strip()
+
+
+_RENAMED: Final[dict[str, Words]] = {
+    "separator": gettext_lazy("its name holds the character that parts folders there"),
+    "forbidden": gettext_lazy("its name holds characters that are not allowed there"),
+    "blank": gettext_lazy("its name begins or ends with a blank"),
+    "too_long": gettext_lazy("its name is too long or too deep"),
+    "flattened": gettext_lazy("folders cannot stand inside that folder there"),
+    "reserved": gettext_lazy("its name is reserved there"),
+    "case": gettext_lazy("another folder differs only in capitals"),
+    "collision": gettext_lazy("another folder has that name there"),
+    "parent": gettext_lazy("the folder around it is renamed"),
+    "rule": gettext_lazy("a rule says so"),
+    "guessed_prefix": gettext_lazy("the prefix that all folders share is left off"),
+}
+_LEFT_OUT: Final[dict[str, Words]] = {
+    "unspeakable_name": gettext_lazy("its name holds characters that no mail program can name"),
+    "virtual": gettext_lazy("it only shows messages of other folders"),
+    "skipped": gettext_lazy("a rule says so"),
+    "not_subscribed": gettext_lazy("only subscribed folders are copied"),
+    "listed_twice": gettext_lazy("the old server lists it under another name, too"),
+}
+
+
+# What people and the panel do
+
+
+def _caused(words_: Words) -> Teller:
+    """Return a teller of a sentence after which the cause follows."""
+    return lambda data: f"{words_} {_cause(data)}".strip()
+
+
+def _reasoned(words_: Words) -> Teller:
+    """Return a teller of a sentence after which its reason follows."""
+    return lambda data: _with_reason(str(words_), str(data.get("reason", "")))
+
+
+def _about(words_: Words, *names: str) -> Teller:
+    """Return a teller that fills in the facts named; what an event did not bring leaves its place empty."""
+    return lambda data: str(words_) % {name: data.get(name, "") for name in names}
+
+
+def _resolved(data: Data) -> str:
+    decided = {
+        "forward": gettext("Decided: finish the move."),
+        "back": gettext("Decided: let the user back to the old server."),
+        "on_source": gettext("Decided by hand: the user is on the old server."),
+        "on_target": gettext("Decided by hand: the user is on the new server."),
+    }.get(str(data.get("verdict")), gettext("Decided."))
+    return _with_reason(decided, str(data.get("reason", "")))
+
+
+def _password_changed(data: Data) -> str:
+    is_old = str(data.get("field", "")).startswith("source")
+    if data.get("is_there", True):
+        return gettext("New password for the old server.") if is_old else gettext("New password for the new server.")
+    return gettext("Password of the old server removed.") if is_old else gettext("Password of the new server removed.")
+
+
+def _rule_set(data: Data) -> str:
+    names = {"folder": words.folder(data.get("folder", "")), "target": words.folder(data.get("target", ""))}
+    if data.get("action") == "rename":
+        return gettext("Rule: the folder %(folder)s is called %(target)s on the new server.") % names
+    return gettext("Rule: the folder %(folder)s is left out.") % names
+
+
+def _rule_cleared(data: Data) -> str:
+    return gettext("The rule for the folder %(folder)s is gone.") % {"folder": words.folder(data.get("folder", ""))}
+
+
+def _filled(data: Data) -> str:
+    accounts = int(data.get("accounts", 0))
+    return ngettext("%(n)s account came in.", "%(n)s accounts came in.", accounts) % {"n": f"{accounts:,}"}
+
+
+def _imported(data: Data) -> str:
+    kinds = (
+        ("added", gettext("%(n)s new")),
+        ("changed", gettext("%(n)s changed")),
+        ("refused", gettext("%(n)s refused")),
+        ("gone", gettext("%(n)s no longer on it")),
+    )
+    parts = [form % {"n": f"{int(data[kind]):,}"} for kind, form in kinds if data.get(kind)]
+    return gettext("A list was taken in: %(parts)s.") % {"parts": ", ".join(parts) or gettext("nothing new")}
+
+
+_STORIES: Final[dict[str, Words | Teller]] = {
+    **{f"account.state.{state}": _state_teller(state) for state in AccountState},
+    "account.owner.source": gettext_lazy("The mailbox is live on the old server."),
+    "account.owner.target": gettext_lazy("The mailbox is live on the new server."),
+    "account.owner.unknown": gettext_lazy(
+        "The switch began: which server is live is not proved until it is confirmed."
+    ),
+    "account.retried": gettext_lazy("Asked to try again at once."),
+    "account.stop_requested": gettext_lazy("Asked to stop."),
+    "account.resumed": gettext_lazy("Asked to go on."),
+    "account.resolved": _resolved,
+    "account.password.changed": _password_changed,
+    "account.changed": gettext_lazy("Changed by a list."),
+    "account.changed_late": gettext_lazy("A change may have come too late. Look at this account in the directory."),
+    "account.check.failed": _caused(gettext_lazy("The check before copying found a fault.")),
+    "account.catch_up.failed": _caused(gettext_lazy("Late mail could not be looked for.")),
+    "account.lease.expired": gettext_lazy("The worker was lost; another one goes on from the last safe place."),
+    "account.folder_rule.set": _rule_set,
+    "account.folder_rule.cleared": _rule_cleared,
+    "account.pass.planned": _planned,
+    "account.pass.reconnecting": _reconnecting,
+    "account.folder.renamed": _folder_renamed,
+    "account.folder.left_out": _folder_left_out,
+    "account.folder.failed": _folder_failed,
+    "account.folder.counts_differ": _counts_differ,
+    "account.message.left_behind": _left_behind,
+    "account.message.altered": _altered,
+    "account.flags.lost": _flags_lost,
+    "batch.created": gettext_lazy("Batch made."),
+    "batch.filled": _filled,
+    "batch.planned": gettext_lazy("Times or limits of the batch set."),
+    "batch.started": gettext_lazy("Started the batch: checks and copying ahead."),
+    "batch.go": gettext_lazy("Said go: accounts move from now on, within their window."),
+    "batch.go_withdrawn": gettext_lazy("Withdrew the go: no more moves begin."),
+    "batch.canary_passed": gettext_lazy("Approved the first few: the others follow."),
+    "batch.paused": _reasoned(gettext_lazy("Paused the batch.")),
+    "batch.resumed": gettext_lazy("Resumed the batch."),
+    "batch.ended": gettext_lazy("The batch has ended: nothing more happens without a person."),
+    "campaign.created": gettext_lazy("Campaign made."),
+    "campaign.list_imported": _imported,
+    "campaign.paused": _reasoned(gettext_lazy("Paused the campaign.")),
+    "campaign.resumed": gettext_lazy("Resumed the campaign."),
+    "campaign.closed": gettext_lazy("Closed the campaign."),
+    "campaign.recipe.accepted": gettext_lazy("The method was proved on a test account."),
+    "campaign.recipe.refused": gettext_lazy("The method was tried on a test account and not accepted."),
+    "server.created": _about(gettext_lazy("Server %(called)s added."), "called"),
+    "server.password.changed": gettext_lazy("The administrator's password of a server changed."),
+    "server.breaker.opened": _caused(gettext_lazy("A server is at fault: nobody new is sent there for a while.")),
+    "server.breaker.closed": gettext_lazy("A server works again: accounts go on."),
+    "connector.created": _about(gettext_lazy("Connection %(called)s added."), "called"),
+    "connector.password.changed": gettext_lazy("The password of a connection changed."),
+    "address.allowed": _about(gettext_lazy("Address %(host)s allowed."), "host"),
+    "staff.link.made": _about(gettext_lazy("A link to choose a password was made for %(user)s."), "user"),
+    "staff.password.chosen": gettext_lazy("Chose a password."),
+    "installation.restored": gettext_lazy("Mailferry was brought back from a backup; every campaign is paused."),
+}

@@ -55,11 +55,11 @@ class Pair:
         self._filled.add(corpus.name)
         mail = self.source.dir / "mail"
         # each in a process of its own: what it held would count as every peer's peak, see programs.Cost
-        _apart(corpora.write, corpus, mail)
+        apart(corpora.write, corpus, mail)
         self.source.give(mail)
         for user in corpus.users:
             wire.warm(self.source.account(user))
-        _apart(ceiling.prepare, corpus, mail, self.ready)
+        apart(ceiling.prepare, corpus, mail, self.ready)
 
     def trial(self, corpus: Corpus) -> list[str]:
         """Return the names of target accounts that nobody has used yet, one for each of the corpus."""
@@ -104,7 +104,8 @@ class Pair:
         return self._relays[port, rtt_ms].port
 
 
-def _apart(work: Callable[..., object], *arguments: object) -> None:
+def apart(work: Callable[..., object], *arguments: object) -> None:
+    """Do ``work`` in a process of its own; raise RuntimeError when it fails."""
     child = multiprocessing.get_context("fork").Process(target=work, args=arguments)
     child.start()
     child.join()

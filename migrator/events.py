@@ -92,6 +92,21 @@ class FlagsLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLost(Event):
+    """Somebody could open this folder at the source and cannot at the target; ``rights`` as RFC 4314 spells them.
+
+    Without ``who``: the source does not tell whom the folder is open to.
+    """
+
+    name: ClassVar[str] = "grant.lost"
+    folder: str
+    who: str
+    rights: str
+    is_denial: bool = False
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAltered(Event):
     """A message is on the target, but something beside its body differs by necessity: ``what`` is flags or date."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from imapclient import imap_utf7
@@ -82,6 +82,37 @@ def _decode_segment(part: bytes) -> str:
         return part.decode("latin-1")
 
 
+class Grantee(StrEnum):
+    """Whom a grant concerns, whatever the server calls them."""
+
+    USER = "user"
+    GROUP = "group"
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ANONYMOUS = "anonymous"
+
+
+class Grant(NamedTuple):
+    """What others than its owner may do in a folder (RFC 4314). ``rights`` are standard letters in their order."""
+
+    grantee: Grantee
+    name: str  # of a user or group, else empty
+    rights: str
+    is_denial: bool = False  # takes rights away that another grant gives
+
+    @property
+    def who(self) -> str:
+        """For people: ``user anna``, ``anyone``."""
+        return f"{self.grantee} {self.name}".rstrip()
+
+
+class LostGrant(NamedTuple):
+    """A grant that a target folder did not get, with the server's words where it spoke."""
+
+    grant: Grant
+    reply: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder and what its server says of it. Counters are None where the server did not tell."""
@@ -98,6 +129,7 @@ class Folder:
     permanent_flags: Flags | None = (
         None  # target only, after ensure_folders; contains "\\*" when new keywords are allowed
     )
+    lost_grants: tuple[LostGrant, ...] = ()  # target only, after ensure_folders
 
 
 class MessageMeta(NamedTuple):
@@ -146,3 +178,4 @@ class NewFolder(NamedTuple):
     create: bool
     subscribe: bool
     special_use: str | None
+    grants: Sequence[Grant] = ()

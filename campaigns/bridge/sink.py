@@ -25,6 +25,7 @@ from migrator.events import (
     FlagsLost,
     FolderLeftOut,
     FolderRenamed,
+    GrantLost,
     MessageAltered,
     MessageLeftBehind,
     PassPlanned,
@@ -38,7 +39,7 @@ MOST_WAITING: Final = 200
 PREFIX: Final = "account."
 SKIPPED: Final = "skipped"  # the engine's reason for folders that a rule leaves out; others show what is elsewhere, too
 # Every pass finds these anew; a history tells each once.
-_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost)
+_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost, GrantLost)
 
 
 class OrmSink:

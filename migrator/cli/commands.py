@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -25,6 +25,7 @@ from migrator.events import EventSink
 from migrator.limits import Limits, SystemClock
 from migrator.mail import Outcome
 from migrator.rosters.base import Roster, RosterRow
+from migrator.rosters.names import Names
 from migrator.secret import Secret
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_target import ImapTarget
@@ -66,7 +67,8 @@ def _copy(options: argparse.Namespace, terminal: Terminal) -> Exit:
     )
     watch = AccountWatch(terminal, SystemClock(), verbose=options.verbose)
     with _ledgers(options) as ledgers, Interrupts() as stop:
-        result = carry(account, ledgers, _choices(options, MOST_NAMED), watch, stop)
+        users = [(account.source_name, account.target_name)]
+        result = carry(account, ledgers, _choices(options, MOST_NAMED, users), watch, stop)
     terminal.clear()
     lines = summary.of_copy(result, watch, verbose=options.verbose, is_dry_run=options.dry_run)
     _tell(options, terminal, lines, objects.copy_object(result, watch))
@@ -86,7 +88,8 @@ def _move_accounts(options: argparse.Namespace, terminal: Terminal) -> Exit:
         def carry_one(account: Account, sink: EventSink) -> AccountResult:
             return carry(account, ledgers, choices, sink, stop)
 
-        choices = _choices(options, summary.ROWS_SHOWN)
+        users = [(account.source_name, account.target_name) for account in accounts]
+        choices = _choices(options, summary.ROWS_SHOWN, users)
         crew = Crew(carry_one, lanes=options.parallel, stop=stop, listen=board.listen)
         results = crew.run(accounts, board.tell)
     terminal.clear()
@@ -159,12 +162,13 @@ def _limits(options: argparse.Namespace) -> Limits:
     return Limits()
 
 
-def _choices(options: argparse.Namespace, most_named: int) -> Choices:
+def _choices(options: argparse.Namespace, most_named: int, users: Iterable[tuple[str, str]]) -> Choices:
     policy = CopyPolicy(
         mode=Mode.CATCH_UP if options.catch_up else Mode.STAGE,
         copy_deleted=options.copy_deleted,
         dry_run=options.dry_run,
         retry_left_behind=options.retry_left_behind,
+        name_of=None if options.no_acl else Names(users),
     )
     level = VerifyLevel(options.verify) if options.verify else None
     named = frozenset(Outcome) if options.verbose else MISSED

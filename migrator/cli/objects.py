@@ -27,7 +27,11 @@ def copy_object(result: AccountResult, watch: AccountWatch) -> dict[str, Any]:
         "lost_flags": [
             {"folder": folder, "flag": flag, "messages": count} for (folder, flag), count in watch.lost_flags.items()
         ],
-    }
+        "lost_grants": [
+            {"folder": event.folder, "who": event.who, "rights": event.rights, "denial": event.is_denial,
+             "reply": event.reply} for event in watch.lost_grants
+        ],
+    }  # fmt: skip
 
 
 def accounts_object(results: Sequence[AccountResult], exit_code: int, seconds: float) -> dict[str, Any]:

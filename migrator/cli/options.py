@@ -193,6 +193,9 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         help="copy messages marked as deleted too, instead of leaving them behind",
     )
     group.add_argument(
+        "--no-acl", action="store_true", help="do not let others into the folders of the new mailbox as into the old"
+    )
+    group.add_argument(
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
     group.add_argument(

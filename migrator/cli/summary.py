@@ -8,7 +8,7 @@ from typing import Final
 
 from migrator.cli.accounts import AccountResult, Exit, Sums
 from migrator.cli.terminal import counted, duration, printable, size, table
-from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, title, verdict
+from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, sentence_of_grant, title, verdict
 from migrator.errors import CATALOGUE, MigratorError, Patience
 from migrator.mail import Outcome
 from migrator.transfer.verify import Difference, VerifyReport
@@ -40,6 +40,9 @@ def of_copy(result: AccountResult, watch: AccountWatch, *, verbose: bool, is_dry
         lines += ["", "Flags that the new server does not keep:"]
         lines += [f"  {folder}: {flag}, on {counted(count, 'message')}"
                   for (folder, flag), count in sorted(watch.lost_flags.items())]  # fmt: skip
+    if watch.lost_grants:
+        lines += ["", "Folders that are not open to others as they were:"]
+        lines += [f"  {sentence_of_grant(event)}" for event in watch.lost_grants]
     lines += _left_behind(result, shown=None if verbose else ROWS_SHOWN)
     lines += _check(result.report, shown=None if verbose else ROWS_SHOWN)
     lines += _failures(result)

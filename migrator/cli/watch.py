@@ -15,6 +15,7 @@ from migrator.events import (
     FolderFailed,
     FolderLeftOut,
     FolderRenamed,
+    GrantLost,
     MessageAltered,
     MessageLeftBehind,
     PassPlanned,
@@ -72,6 +73,7 @@ class AccountWatch:
         self._clock = clock
         self.renamed: dict[str, tuple[str, str]] = {}  # folder -> its name on the target, and why
         self.lost_flags: dict[tuple[str, str], int] = {}  # folder and flag -> messages
+        self.lost_grants: dict[GrantLost, None] = {}  # in their order, each once: a lost line tells them again
 
     def emit(self, event: Event) -> None:
         """Take one event."""
@@ -87,6 +89,8 @@ class AccountWatch:
                 self.renamed[event.folder] = (event.target, RENAMINGS.get(event.reason, event.reason))
             case FlagsLost():
                 self.lost_flags[event.folder, event.flag] = event.messages
+            case GrantLost():
+                self.lost_grants[event] = None
         if self._verbose or isinstance(event, _TOLD):
             self._say(event)
 
@@ -132,7 +136,7 @@ class Board:
                 done = self._meter.done
                 self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
                 self._show()
-        elif (self._verbose or isinstance(event, CountsDiffer)) and (sentence := sentence_of(event)):
+        elif (self._verbose or isinstance(event, CountsDiffer | GrantLost)) and (sentence := sentence_of(event)):
             self._terminal.say(printable(f"{title(account)}: {sentence}"))
 
     def tell(self, result: AccountResult) -> None:
@@ -225,11 +229,22 @@ def sentence_of(event: Event) -> str | None:
             return f"Folder {event.folder}, UID {event.uid}: copied, but its {event.what} could not be kept."
         case FlagsLost():
             return f"Folder {event.folder}: the flag {event.flag} of {counted(event.messages, 'message')} is not kept."
+        case GrantLost():
+            return f"Folder {sentence_of_grant(event)}"
         case CountsDiffer():
             return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def sentence_of_grant(event: GrantLost) -> str:
+    """Return what became of somebody's way into a folder, beginning with the folder's name."""
+    reply = f" [{event.reply}]" if event.reply else ""
+    if not event.who:
+        return f"{event.folder}: the old server does not tell who else may open it.{reply}"
+    may = f"may not ({event.rights})" if event.is_denial else f"may ({event.rights})"
+    return f"{event.folder}: what {event.who} {may} in the old mailbox is not set on the new server.{reply}"
 
 
 def _sentence_of_folder(event: FolderRenamed | FolderLeftOut | FolderFailed) -> str:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from migrator.errors import MigratorError
-from migrator.mail import Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
+from migrator.mail import Flags, Folder, FolderPath, Grant, Message, MessageMeta, NewFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Features:
     uidplus: bool = False  # receipts carry target UIDs
     append_limit_bytes: int | None = None
     special_use: bool = False  # CREATE can set a role
+    acl: bool = False  # folders can be opened to others (RFC 4314)
     keeps_internal_date: bool = True
     case_insensitive_names: bool = False
     product: str = ""  # as ID or the greeting tells, for people and profiles
@@ -119,6 +120,13 @@ class Store(Protocol):
 class SourceStore(Store, Protocol):
     """A store that mail is read from."""
 
+    def grants(self, paths: Sequence[FolderPath]) -> list[Sequence[Grant] | Trouble]:
+        """Return for each folder, in order, what others than its owner may do there; one send. Asked with ACL only.
+
+        What has no counterpart elsewhere (the server's own administrators) is left out. Reads only; repeatable.
+        """
+        ...
+
 
 class TargetStore(Store, Protocol):
     """A store that mail is written to. Its read side serves matching, verify and recovery."""
@@ -127,7 +135,10 @@ class TargetStore(Store, Protocol):
         """Create, subscribe and give roles to all of them in one send; return each freshly selected, in order.
 
         The returned folders carry UIDVALIDITY, UIDNEXT, the number of messages and PERMANENTFLAGS. Idempotent: a folder
-        that is already there is success; a role that is already taken is left off. May have half happened if it raises.
+        that is already there is success; a role that is already taken is left off. ``grants`` are given after all
+        folders are made, for new ones may inherit; those refused, or all without ACL, come back as ``lost_grants``.
+        What others were given before stays. Denials are set first: where one fails, the folder gets no grant at all.
+        May have half happened if it raises.
         """
         ...
 

@@ -38,6 +38,7 @@ class ImapReader:
             uidplus=session.has("UIDPLUS"),
             append_limit_bytes=session.append_limit,
             special_use=session.has("CREATE-SPECIAL-USE"),
+            acl=session.has("ACL"),
             case_insensitive_names=profile.case_insensitive_names,
             product=session.product,
         )

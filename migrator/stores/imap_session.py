@@ -266,6 +266,12 @@ class ImapSession:
 
     def refusal(self, reply: Reply, command: str) -> MigratorError:
         """Return what a NO or BAD to ``command`` means, and remember it as the reason should the server now hang up."""
+        error = self.passing_refusal(reply, command)
+        self.wire.refusal = self.wire.refusal or error
+        return error
+
+    def passing_refusal(self, reply: Reply, command: str) -> MigratorError:
+        """Return what a NO or BAD to ``command`` means, where nothing depends on it."""
         error = classify(
             reply.status,
             reply.words,
@@ -275,7 +281,6 @@ class ImapSession:
             as_admin=self._endpoint.authzid is not None,
         )
         error.reply = self.wire.discreet(reply.words) or error.reply
-        self.wire.refusal = self.wire.refusal or error
         self._refusals += 1
         return error
 

@@ -9,7 +9,7 @@ from itertools import chain
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import Flags, Folder, FolderPath, Message, NewFolder
-from migrator.stores import imap_parse, imap_syntax
+from migrator.stores import imap_acl, imap_parse, imap_syntax
 from migrator.stores.base import Receipt, Trouble
 from migrator.stores.imap_append import Appender
 from migrator.stores.imap_reader import ImapReader
@@ -48,6 +48,7 @@ class ImapTarget(ImapReader):
                 again = _ensure(session, [folders[place]._replace(special_use=None) for place in roleless])
                 for place, result in zip(roleless, again, strict=True):
                     results[place] = result
+            _give(session, folders, results)
             return [trouble(*result) if isinstance(result, Trouble) else result for result in results]
 
     def set_flags(self, changes: Mapping[FolderPath, Mapping[int, Flags]]) -> list[Trouble]:
@@ -78,6 +79,16 @@ def _ensure(session: ImapSession, folders: Sequence[NewFolder]) -> list[Folder |
     ]
     session.selected = None
     return _with_uidnext(session, results)
+
+
+def _give(session: ImapSession, folders: Sequence[NewFolder], results: list[Folder | Trouble]) -> None:
+    """Let others in as ``folders`` say, where the folder is there; what they did not get stands in the result."""
+    opened = [(one.path, new.grants) for new, one in zip(folders, results, strict=True) if isinstance(one, Folder)]
+    wanted = [(path, grants) for path, grants in opened if grants]
+    lost = imap_acl.write(session, wanted) if wanted else {}
+    for place, result in enumerate(results):
+        if isinstance(result, Folder) and lost.get(result.path):
+            results[place] = replace(result, lost_grants=tuple(lost[result.path]))
 
 
 def _with_uidnext(session: ImapSession, results: list[Folder | Trouble]) -> list[Folder | Trouble]:

@@ -37,6 +37,7 @@ class Profile:
     examine_loses_uidvalidity: bool = False  # only SELECT makes the server remember the UIDVALIDITY it told
     loses_flagged_on_append: bool = False  # \Flagged given with APPEND must be set again by STORE
     left_out_roles: frozenset[str] = VIRTUAL_ROLES  # these folders show messages that live in others
+    group_sign: str = ""  # before the name of a group in access control lists; empty: not known
     substitutes: tuple[bytes, ...] = ()  # texts it hands out in place of a message it cannot read
 
 
@@ -53,6 +54,7 @@ DOVECOT: Final = Profile(
     max_name_bytes=254,  # "Not found": a Maildir keeps the whole name as one file name
     max_errors=20,
     clamps_future_dates=True,
+    group_sign="$",
 )
 
 # Seen on 3.6.1: "Invalid mailbox name", with and without the alternative namespace.
@@ -64,6 +66,7 @@ CYRUS: Final = Profile(
     max_segment_bytes=400,
     max_name_bytes=400,  # 490 with the name of the user
     earliest_date=0,  # "Invalid date-time in Append command"
+    group_sign="group:",
 )
 
 # Seen on 5.0.13.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from migrator.errors import MigratorError
-from migrator.mail import NO_FLAGS, Flags, FolderPath, Message
+from migrator.mail import NO_FLAGS, Flags, FolderPath, Grant, Message
 from migrator.stores.base import Features
 
 ANY_FLAG: Final[Flags] = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\*"})
@@ -41,6 +41,7 @@ class MemoryFolder:
     no_inferiors: bool = False
     permanent_flags: Flags | None = None  # None: those of the mailbox
     highestmodseq: int = 1
+    grants: list[Grant] = field(default_factory=list)
     counted: int | None = None  # what the server says it has, where that is not the truth
 
     def add(self, body: bytes, flags: Flags, internal_date: int | None, zone_minutes: int) -> int:
@@ -86,6 +87,8 @@ class MemoryMailbox:
         condstore: bool = True,
         uidplus: bool = True,
         special_use: bool = True,
+        acl: bool = False,
+        strangers: Container[str] = (),
         multiappend: bool = True,
         canonicalise: bool = False,
         append_limit_bytes: int | None = None,
@@ -100,6 +103,7 @@ class MemoryMailbox:
             uidplus=uidplus,
             append_limit_bytes=append_limit_bytes,
             special_use=special_use,
+            acl=acl,
             product="memory",
         )
         self.multiappend = multiappend
@@ -107,6 +111,7 @@ class MemoryMailbox:
         self.quota_bytes = quota_bytes
         self.permanent_flags = permanent_flags
         self.refuse = refuse
+        self.strangers = strangers  # names that nobody has here: no grant is taken for them
         self._uidvalidity = 1000
         self._by_raw: dict[bytes, MemoryFolder] = {}
         self.add_folder("INBOX", subscribed=True)

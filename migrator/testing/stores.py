@@ -15,7 +15,7 @@ from typing import Final, Self, TypeVar
 
 from migrator.errors import MigratorError, Side, Stopped
 from migrator.limits import Limits
-from migrator.mail import Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
+from migrator.mail import Flags, Folder, FolderPath, Grant, LostGrant, Message, MessageMeta, NewFolder
 from migrator.stores.base import Features, ReadRequest, Receipt, ScanRequest, Trouble
 from migrator.testing.faults import FaultPlan
 from migrator.testing.mailboxes import MemoryFolder, MemoryMailbox, StoredMessage
@@ -189,6 +189,13 @@ class MemorySource(_MemoryStore):
 
     side = Side.SOURCE
 
+    def grants(self, paths: Sequence[FolderPath]) -> list[Sequence[Grant] | Trouble]:
+        return self._exchange("grants", lambda: [self._grants_of(path) for path in paths])
+
+    def _grants_of(self, path: FolderPath) -> Sequence[Grant] | Trouble:
+        folder = self._try_open(path, None)
+        return folder if isinstance(folder, Trouble) else list(folder.grants)
+
 
 class MemoryTarget(_MemoryStore):
     """A TargetStore on a mailbox in memory. Bundles are atomic, as with MULTIAPPEND (RFC 3502)."""
@@ -196,7 +203,23 @@ class MemoryTarget(_MemoryStore):
     side = Side.TARGET
 
     def ensure_folders(self, folders: Sequence[NewFolder]) -> list[Folder | Trouble]:
-        return [self._exchange("create", partial(self._ensure, wanted)) for wanted in folders]
+        results = [self._exchange("create", partial(self._ensure, wanted)) for wanted in folders]
+        return [
+            self._exchange("grant", partial(self._give, wanted, result)) if wanted.grants else result
+            for wanted, result in zip(folders, results, strict=True)
+        ]
+
+    def _give(self, wanted: NewFolder, result: Folder | Trouble) -> Folder | Trouble:
+        folder = self.mailbox.find(wanted.path)
+        if folder is None or isinstance(result, Trouble):
+            return result
+        refused = {grant for grant in wanted.grants if grant.name in self.mailbox.strangers}
+        if not self.mailbox.features.acl or any(grant.is_denial for grant in refused):
+            refused = set(wanted.grants)
+        given = [grant for grant in wanted.grants if grant not in refused]
+        kept = [one for one in folder.grants if all(one[:2] != other[:2] for other in given)]
+        folder.grants = kept + given
+        return replace(result, lost_grants=tuple(LostGrant(one) for one in wanted.grants if one in refused))
 
     def _ensure(self, wanted: NewFolder) -> Folder | Trouble:
         if wanted.create:

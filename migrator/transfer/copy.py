@@ -16,6 +16,7 @@ from migrator.events import EventSink, FlagsLost, FolderFailed, Reconnecting, Si
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.mail import Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import SourceStore, TargetStore, Trouble
+from migrator.transfer import grants
 from migrator.transfer.folder_pass import FolderPass, FolderResult
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import UNSPEAKABLE_NAME, LeftOutFolder, plan_pass
@@ -183,22 +184,27 @@ class _Attempt:
 
     def _open_targets(self) -> None:
         """Create, subscribe and open in one send every target folder that is missing or will be written to."""
-        wanted = [folder for folder in self.folders if folder.error is None and _needs_opening(folder)]
+        sound = [folder for folder in self.folders if folder.error is None]
+        given = grants.collect(self.source, sound, self.terms, self.memory)
+        wanted = [folder for folder in sound if _needs_opening(folder) or given.get(folder.key)]
         requests = [
             NewFolder(
                 folder.target_path,
                 folder.listed_target is None,
                 folder.source.subscribed and not (folder.listed_target and folder.listed_target.subscribed),
                 folder.special_use,
+                given.get(folder.key, ()),
             )
             for folder in wanted
         ]
         opened = self.target.ensure_folders(requests) if requests else []
+        self.memory.grant_tries = 0
         for folder, answer in zip(wanted, opened, strict=True):
             if isinstance(answer, Trouble):
                 folder.error = answer.error
             else:
                 self.memory.opened[folder.key] = folder.target_path.raw
+                grants.tell(folder.source, answer.lost_grants, self.terms.sink)
                 _adopt_target(folder, answer)
         refused = next((f.error for f in wanted if f.error is not None and f.error.code == "folder.bad_name"), None)
         if refused is not None and not self.memory.is_cautious:

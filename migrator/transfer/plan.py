@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -29,6 +29,8 @@ class CopyPolicy:
     dry_run: bool = False
     retry_left_behind: bool = False  # try messages again that an earlier pass left behind
     rules: FolderRules = field(default_factory=FolderRules)
+    # what the target calls another user of the source, None for one nobody there is; without it no grants are copied
+    name_of: Callable[[str], str | None] | None = None
 
 
 class Depth(StrEnum):

@@ -42,6 +42,7 @@ class PassMemory:
     suspects: set[Place] = field(default_factory=set)  # read alone, after all others
     poison: set[Place] = field(default_factory=set)  # not read any more
     opened: dict[bytes, bytes] = field(default_factory=dict)  # raw source name -> raw target name that took
+    grant_tries: int = 0  # attempts in which the line dropped before the grants were given
     is_cautious: bool = False  # the target refused a name: only letters that all servers take from now on
 
     def tally(self, folder: bytes) -> Tally:

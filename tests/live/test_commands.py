@@ -143,6 +143,33 @@ def test_twenty_accounts_of_a_list_cross_at_once_and_one_wrong_password_stops_no
         assert json.loads(again)["appended"] == 0
 
 
+@pytest.mark.req("S-51")
+def test_folders_stay_open_to_others_under_their_new_names_unless_told_not_to(shell) -> None:
+    users, renamed = {"anna": "pw", "bert": "pw"}, {"anna.new": "pw", "b.bert": "pw"}
+    rows = "".join(f"{old}\tpw\t{new}\n" for old, new in zip(users, renamed, strict=True))
+    listed = shell.file("list", f"Name\tPassword\tNewName\n{rows}")
+    for source, target in pair(users, renamed):
+        with Dialogue(source.account("anna")) as talk:
+            for name in (b"bert lrs", b"carl lr"):
+                talk.command(b"SETACL INBOX " + name)
+        shell.run("move-accounts", listed, place(source), place(target), "--no-acl")
+        with Dialogue(target.account("anna.new")) as talk:
+            assert b"bert" not in talk.command(b"GETACL INBOX")[0].text
+        shell.run("move-accounts", listed, place(source), place(target))  # the folder is known: its owner decides now
+        with Dialogue(target.account("anna.new")) as talk:
+            assert b"bert" not in talk.command(b"GETACL INBOX")[0].text
+    (shell.home / "ledger").unlink()
+    for source, target in pair(users, renamed):
+        with Dialogue(source.account("anna")) as talk:
+            for name in (b"bert lrs", b"carl lr"):
+                talk.command(b"SETACL INBOX " + name)
+        shell.run("move-accounts", listed, place(source), place(target))
+        with Dialogue(target.account("anna.new")) as talk:
+            words = talk.command(b"GETACL INBOX")[0].text.split()[3:]
+        others = {who: may for who, may in zip(words[::2], words[1::2], strict=True) if who != b"anna.new"}
+        assert others == {b"b.bert": b"lrs", b"carl": b"lr"}
+
+
 def test_a_list_crosses_by_administrators_on_both_sides(shell) -> None:
     users = {f"u{number}": "unknown to us" for number in range(5)}
     for source, target in pair(users):

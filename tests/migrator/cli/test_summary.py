@@ -12,7 +12,7 @@ from migrator.cli.accounts import Account, AccountResult, Exit, LeftMessage, Sum
 from migrator.cli.terminal import Terminal
 from migrator.cli.watch import AccountWatch, verdict
 from migrator.errors import CATALOGUE, Side
-from migrator.events import FlagsLost, FolderRenamed
+from migrator.events import FlagsLost, FolderRenamed, GrantLost
 from migrator.mail import FolderPath, Outcome
 from migrator.testing import FakeClock
 from migrator.transfer.verify import Difference, Finding, VerifyLevel, VerifyReport
@@ -44,6 +44,21 @@ def test_renamed_folders_are_told_with_both_names_and_the_reason(watch) -> None:
 def test_flags_that_are_not_kept_are_told(watch) -> None:
     watch.emit(FlagsLost(folder="INBOX", flag="$Work", messages=2000))
     assert "INBOX: $Work, on 2,000 messages" in lines(result(), watch)
+
+
+def test_who_may_not_open_a_folder_any_more_is_told_once(watch) -> None:
+    for _ in range(2):  # told again after a lost line
+        watch.emit(GrantLost(folder="Team", who="user anna", rights="lrs", reply="Unknown user"))
+    watch.emit(GrantLost(folder="Team", who="user bert", rights="lr", is_denial=True))
+    watch.emit(GrantLost(folder="INBOX", who="", rights=""))
+    told = lines(result(), watch)
+    assert told.count("Team: what user anna may (lrs) in the old mailbox is not set on the new server.") == 1
+    assert "[Unknown user]" in told
+    assert "Team: what user bert may not (lr) in the old mailbox" in told
+    assert "INBOX: the old server does not tell who else may open it." in told
+    assert objects.copy_object(result(), watch)["lost_grants"][0] == {
+        "folder": "Team", "who": "user anna", "rights": "lrs", "denial": False, "reply": "Unknown user"
+    }  # fmt: skip
 
 
 def test_messages_left_behind_are_told_with_the_reason_and_the_servers_words(watch) -> None:

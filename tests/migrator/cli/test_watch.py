@@ -17,6 +17,7 @@ from migrator.events import (
     FolderFailed,
     FolderLeftOut,
     FolderRenamed,
+    GrantLost,
     MessageAltered,
     MessageLeftBehind,
     PassPlanned,
@@ -40,6 +41,8 @@ EVENTS: list[tuple[Event, str]] = [
      "Folder X, UID 3: left behind: bigger than the new server allows."),
     (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
     (FlagsLost(folder="X", flag="$Work", messages=1), "Folder X: the flag $Work of 1 message is not kept."),
+    (GrantLost(folder="X", who="user anna", rights="lrs", reply="no such user"),
+     "Folder X: what user anna may (lrs) in the old mailbox is not set on the new server. [no such user]"),
     (CountsDiffer(folder="X", counted=5, listed=4), "Folder X: the server counts 5 messages and lists 4."),
     (Reconnecting(error=error("line.lost"), attempt=1), "The old server: The line to the server dropped."),
 ]  # fmt: skip

@@ -116,7 +116,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Radius.CONFIG,
         Patience.NEVER,
         N_("The server's security certificate is not valid."),
-        N_("Have the certificate renewed, or name the server as the certificate does."),
+        N_("Have it renewed, name the server as the certificate does, or have its authority trusted here."),
     ),
     "tls.failed": Entry(
         Radius.CONFIG,

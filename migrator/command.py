@@ -131,11 +131,12 @@ def _listen(program: subprocess.Popen[bytes], end: float) -> tuple[str, str]:
         while selector.get_map():
             if time.monotonic() >= end:
                 raise TimeoutError
-            ready = selector.select(_TICK_SECONDS)
+            is_gone = program.poll() is not None  # asked first: what it printed before it went is then seen
+            ready = selector.select(0 if is_gone else _TICK_SECONDS)
             for key, _ in ready:
                 if not _keep(key.fd, key.data):
                     selector.unregister(key.fileobj)
-            if not ready and program.poll() is not None:
+            if is_gone and not ready:
                 break  # a child that it left in the background holds the streams open
     return _text(out), _text(err)
 

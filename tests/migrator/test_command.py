@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import selectors
 import signal
 import sys
 import time
@@ -55,6 +57,20 @@ def test_the_environment_is_the_commands_own(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL", "postgres://secret")
     answer = run(python("import os; print(sorted(os.environ))", MAILFERRY_SIDE="source"))
     assert answer.out == f"{sorted(['PATH', 'LC_ALL', 'MAILFERRY_SIDE'])}\n"
+
+
+def test_what_a_program_prints_while_we_are_kept_waiting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy(selectors.DefaultSelector):
+        """A machine so busy that the program prints and ends between our look and our next line."""
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            found = super().select(0)
+            with contextlib.suppress(ChildProcessError):  # it is gone and buried
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            return found
+
+    monkeypatch.setattr("migrator.command.selectors.DefaultSelector", Busy)
+    assert run(python("import time; time.sleep(0.1); print('[]')")) == Answer(0, "[]\n", "")
 
 
 def test_the_program_reads_nothing_and_stands_in_the_root_folder() -> None:

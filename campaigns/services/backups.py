@@ -193,7 +193,10 @@ def _may_replace(replace: bool) -> None:
     except DatabaseError:  # damaged, or of an earlier version: its programs do not run either
         running = []
     if running:
-        raise Unfit(f"Stop Mailferry first: {', '.join(running)} still runs.")
+        raise Unfit(
+            f"Stop Mailferry first: {', '.join(running)} still runs. "
+            f"If it was killed, wait until nothing was heard of it for {beats.STALE_SECONDS:.0f} seconds."
+        )
 
 
 def _distrust(manifest: dict[str, Any]) -> None:

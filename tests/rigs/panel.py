@@ -125,6 +125,17 @@ class Panel:
         self.supervisor = None
         return code
 
+    def kill(self) -> None:
+        """End all its programs at once, as a power cut does."""
+        if self.supervisor is not None:
+            below = descendants(self.supervisor.pid)
+            for pid in [self.supervisor.pid, *below]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.supervisor.wait(10)
+            eventually(lambda: not any(map(is_alive, below)), self.words)
+            self.supervisor = None
+
     def __enter__(self) -> Self:
         try:
             self.start()
@@ -134,10 +145,5 @@ class Panel:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self.supervisor is not None:
-            below = descendants(self.supervisor.pid)
-            for pid in [self.supervisor.pid, *below]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.supervisor.wait(10)
+        self.kill()
         shutil.rmtree(self.dir, ignore_errors=True)

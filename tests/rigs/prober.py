@@ -130,13 +130,27 @@ def judge(user: str, tries: Sequence[Try], night: Night) -> list[str]:
     for one in tries:
         if wrong := _wrong(one, night):
             found.append(f"{user}: {wrong} ({one.side}, {one.begun:.3f} to {one.ended:.3f}; {night})")
-    left = max((one.begun for one in tries if one.side == "source" and one.verdict == "admitted"), default=None)
-    came = min((one.ended for one in tries if one.side == "target" and one.verdict == "admitted"), default=None)
-    if left is not None and came is not None and came < left:
-        found.append(f"{user}: admitted at the source {left - came:.3f} s after they were admitted at the target")
-    if night.enable_done is not None and came is None:
+    found += wrong_order(user, tries)
+    if night.enable_done is not None and not any(_is_admitted(one, "target") for one in tries):
         found.append(f"{user}: never admitted at the target")
     return found
+
+
+def wrong_order(user: str, tries: Sequence[Try]) -> list[str]:
+    """Return what contradicts a user's one way from the source to the target, whatever any journal says."""
+    found = []
+    left = max((one.begun for one in tries if _is_admitted(one, "source")), default=None)
+    came = min((one.ended for one in tries if _is_admitted(one, "target")), default=None)
+    if left is not None and came is not None and came < left:
+        found.append(f"{user}: admitted at the source {left - came:.3f} s after they were admitted at the target")
+    refused = [one for one in tries if one.side == "target" and one.verdict == "refused" and _is_after(one.begun, came)]
+    if refused:
+        found.append(f"{user}: refused at the target after they were admitted there ({refused[0]})")
+    return found
+
+
+def _is_admitted(one: Try, side: str) -> bool:
+    return one.side == side and one.verdict == "admitted"
 
 
 def lockout_seconds(tries: Sequence[Try]) -> float | None:

@@ -33,7 +33,7 @@ base = {people}
 auth_bind = no
 pass_attrs = uid=user,userPassword=password
 pass_filter = (&(uid=%Ln)(mailHost={host})(emailPersonStatus=active))
-user_attrs =
+user_attrs = mailQuota=quota_rule=*:storage=%$
 user_filter = (uid=%Ln)
 default_pass_scheme = PLAIN
 """
@@ -45,6 +45,8 @@ password_query = SELECT uid AS user, password FROM users \\
   WHERE uid = '%Ln' AND mailhost = '{host}' AND status = 'active'
 user_query = SELECT uid AS user FROM users WHERE uid = '%Ln'
 """
+# Users who sign in all the time would otherwise wait for a new process each time, and the program with them.
+_REUSED = "service imap {\n  service_count = 0\n}\n"
 _TABLE = """\
 CREATE TABLE users (
   uid TEXT PRIMARY KEY, address TEXT UNIQUE NOT NULL, password TEXT NOT NULL, status TEXT, mailhost TEXT
@@ -57,7 +59,7 @@ class GovernedDovecot(Dovecot):
     def __init__(self, passwords: Mapping[str, str], driver: str, directory: str, **more: Any) -> None:
         self._driver = driver
         self._directory = directory
-        super().__init__(passwords, **more)
+        super().__init__(passwords, extra=_REUSED, **more)
         (self.dir / "directory.conf").write_text(directory)
 
     def _config(self) -> str:

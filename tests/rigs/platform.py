@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, LiteralString, Self
 
 import psycopg
 
@@ -51,20 +51,27 @@ class Platform:
         limits: Mapping[str, int] | None = None,
         others: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
+        password: str = "pw",
+        listed: Mapping[str, str] | None = None,
     ) -> None:
-        """``limits`` of its batches; ``others`` have a mailbox and are in no list; ``variables`` of the panel."""
+        """``limits`` of its batches; ``others`` have a mailbox and are in no list; ``variables`` of the panel.
+
+        ``password`` is everybody's; ``listed`` are passwords that the list has instead.
+        """
         self.others = list(others)
         self.users = list(users(count))
         self.recipe = recipe
         self.seed = seed
         self.limits = dict(limits or {})
         self.variables = dict(variables or {})
+        self.password = password
+        self.listed = dict(listed or {})
         self.max_lanes = 16
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            everybody = dict.fromkeys([*self.users, *self.others, PROBE], "pw")
+            everybody = dict.fromkeys([*self.users, *self.others, PROBE], self.password)
             self.world = stack.enter_context(GovernedByLdap(everybody))
             self.world.slapd.change(f"uid={PROBE},{PEOPLE}", emailPersonStatus="inactive")
             fill_all(self.world.source, self.users, self.seed)
@@ -108,14 +115,21 @@ class Platform:
 
         Empty while the database is away.
         """
+        return Counter(dict(self._rows(_COUNTS)))
+
+    def count_events(self, name: LiteralString) -> int:
+        """Return how often something happened, straight from the rows; 0 while the database is away."""
+        return len(self._rows(f"SELECT id FROM campaigns_event WHERE name = '{name}'"))
+
+    def _rows(self, question: LiteralString) -> list[Any]:
         url = self.variables.get("DATABASE_URL", "")
         with contextlib.suppress(sqlite3.OperationalError, psycopg.OperationalError):
             if url:
                 with psycopg.connect(url, connect_timeout=5) as line:
-                    return Counter(dict(line.execute(_COUNTS).fetchall()))
+                    return line.execute(question).fetchall()
             with contextlib.closing(sqlite3.connect(self.panel.folder / "mailferry.sqlite3", timeout=10)) as file:
-                return Counter(dict(file.execute(_COUNTS).fetchall()))
-        return Counter()
+                return file.execute(question).fetchall()
+        return []
 
     def accounts(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what the panel says of some users."""
@@ -183,14 +197,21 @@ class Platform:
         (folder / "admin").write_text(ADMIN_PASSWORD + "\n")
         (folder / "directory").write_text(MIGRATOR_PASSWORD + "\n")
         (folder / "setup.json").write_text(json.dumps(self.description()))
-        (folder / "list.tsv").write_text(self.roster(), encoding="utf-8")
-        for name in ("admin", "directory", "list.tsv"):
+        self.write_list()
+        for name in ("admin", "directory"):
             (folder / name).chmod(0o600)
         self.tell("campaign", "create", str(folder / "setup.json"))
         probe = self.world.address(PROBE)
         self.tell("campaign", "accept", CAMPAIGN, "--source", probe, "--target", probe)
         limits = [word for name, number in self.limits.items() for word in ("--limit", f"{name}={number}")]
         self.tell("import_list", CAMPAIGN, str(folder / "list.tsv"), *limits)
+
+    def write_list(self) -> Path:
+        """Write the list of all users, and return where it is."""
+        path = self.panel.dir / "list.tsv"
+        path.touch(0o600)
+        path.write_text(self.roster(), encoding="utf-8")
+        return path
 
     def description(self) -> dict[str, Any]:
         """The campaign as its file describes it."""
@@ -233,7 +254,7 @@ class Platform:
 
     def roster(self) -> str:
         """The MoveAccounts list of all users."""
-        rows = [f"{self.world.address(user)}\tpw" for user in self.users]
+        rows = [f"{self.world.address(user)}\t{self.listed.get(user, self.password)}" for user in self.users]
         return "\n".join(["Name\tPassword", *rows]) + "\n"
 
 

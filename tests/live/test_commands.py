@@ -43,7 +43,7 @@ class Shell:
 
     def run(self, *words: object, exit_code: int = 0) -> str:
         running = self.start(*words)
-        out, err = running.communicate(timeout=100)
+        out, err = running.communicate(timeout=180)
         assert running.returncode == exit_code, out + err
         return out
 
@@ -120,6 +120,7 @@ def test_the_list_of_the_guide_moves_its_three_accounts(shell) -> None:
         assert "3 accounts in" in out
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.req("S-71", "C-1")
 def test_twenty_accounts_of_a_list_cross_at_once_and_one_wrong_password_stops_nobody(shell) -> None:
     users = {f"u{number:02d}": f"pw {number}" for number in range(20)}

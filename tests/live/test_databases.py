@@ -17,7 +17,7 @@ NO_ROWS = [
 ]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_panels_tests_pass_on_postgresql() -> None:
     with Postgres() as database:
         environment = os.environ | {"MAILFERRY_TEST_DATABASE_URL": database.url}

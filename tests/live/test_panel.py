@@ -43,10 +43,10 @@ def copy_of_the_checkout(place: Path) -> Path:
     return place
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_command_brings_it_up_from_nothing(tmp_path: Path) -> None:
     checkout = copy_of_the_checkout(tmp_path / "mailferry")
-    panel = Panel([str(checkout / "run")])
+    panel = Panel([str(checkout / "run")], patience_seconds=400)  # it installs all packages first
     del panel.environment["MAILFERRY_DATA"]
     with panel:
         assert f"Mailferry is at http://localhost:{panel.port}" in panel.words()

@@ -164,15 +164,18 @@ def test_mbsync_copies_and_marks_what_it_copied(dovecot: Dovecot) -> None:
 
 
 def test_the_relay_delays_each_way_and_counts_round_trips(dovecot: Dovecot) -> None:
-    with Relay(dovecot.imap, rtt_ms=40) as relay:
-        started = time.monotonic()
-        with Dialogue(dovecot.account("u0017").through(relay.port)) as talk:  # handshake, greeting, LOGIN, CAPABILITY
-            signed_in = time.monotonic()
-            talk.commands([b"NOOP"] * 100)
-            answered = time.monotonic()
-        counts = relay.counts()
-    assert 4 * 0.040 <= signed_in - started < 6 * 0.040
-    assert 0.040 <= answered - signed_in < 2 * 0.040
+    signing_in, answering = [], []
+    for _ in range(10):  # never less; at best, where others take the processor meanwhile, hardly more
+        with Relay(dovecot.imap, rtt_ms=40) as relay:
+            started = time.monotonic()
+            with Dialogue(dovecot.account("u0017").through(relay.port)) as talk:  # handshake, greeting, two commands
+                signed_in = time.monotonic()
+                talk.commands([b"NOOP"] * 100)
+                answering.append(time.monotonic() - signed_in)
+            signing_in.append(signed_in - started)
+            counts = relay.counts()
+    assert 4 * 0.040 <= min(signing_in) < 6 * 0.040
+    assert 0.040 <= min(answering) < 2 * 0.040
     assert (counts.round_trips, counts.connections) == (5, 1)
     assert counts.up_bytes == sum(map(len, (b't1 LOGIN "u0017" "pw"\r\n', b"t2 CAPABILITY\r\n"))) + sum(
         len(b"t%d NOOP\r\n" % number) for number in range(3, 103)

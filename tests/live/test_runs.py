@@ -222,7 +222,7 @@ def test_a_wrong_password_reaches_a_real_server_once(town: GovernedByLdap) -> No
     assert len(re.findall(r"auth failed, 1 attempts.*u0006", log)) == 1
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_bridge_and_runs_keep_their_promises_on_postgresql() -> None:
     names = ("vault", "bridge_ledger", "journal", "sink", "runs", "rescue_folder", "preflights")
     files = [f"tests/campaigns/test_{name}.py" for name in names]

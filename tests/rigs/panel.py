@@ -57,7 +57,8 @@ def descendants(pid: int) -> dict[int, str]:
 class Panel:
     """``manage.py up``, or what ``command`` says instead. Its variables are ``variables`` and no others."""
 
-    def __init__(self, command: list[str] | None = None, **variables: str) -> None:
+    def __init__(self, command: list[str] | None = None, *, patience_seconds: float = 60.0, **variables: str) -> None:
+        self.patience_seconds = patience_seconds  # of the first start
         self.dir = Path(tempfile.mkdtemp(prefix="mailferry-panel-", dir=temporary_root()))
         self.log = self.dir / "log"
         self.port = free_port()
@@ -79,13 +80,13 @@ class Panel:
             self.manage(*words), env=self.environment, cwd=self.dir, capture_output=True, text=True, timeout=120
         )
 
-    def start(self, seconds: float = 60.0) -> None:
+    def start(self, seconds: float | None = None) -> None:
         """Start, and wait until everything is well."""
         with self.log.open("ab") as log:
             self.supervisor = subprocess.Popen(
                 self.command, env=self.environment, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.wait_until_well(seconds)
+        self.wait_until_well(seconds or self.patience_seconds)
 
     def wait_until_well(self, seconds: float = 60.0) -> None:
         """Wait for a good answer of /healthz."""

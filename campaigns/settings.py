@@ -139,6 +139,9 @@ LANES: Final = _number("MAILFERRY_LANES", 8, 64)  # accounts one worker process 
 STAGE_WORKERS: Final = _number("MAILFERRY_STAGE_WORKERS", 1, 64)  # processes that `up` starts
 CUTOVER_WORKERS: Final = _number("MAILFERRY_CUTOVER_WORKERS", 1, 64)
 
+# Set by `./run demo`, for itself and its programs: the servers are the demo's own, and pages may offer to mend them.
+DEMO: Final = _text("MAILFERRY_DEMO") == "1"
+
 # The database
 
 _SQLITE_OPTIONS: Final = {

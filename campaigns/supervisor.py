@@ -7,12 +7,10 @@ children. On Linux the kernel ends them even when the supervisor is killed.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +18,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from campaigns.processes import die_with_parent
+
 _TURN_SECONDS: Final = 0.1
 _STEADY_SECONDS: Final = 60.0  # who lived so long starts again at once when it dies
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _BEATS_EVERY_SECONDS: Final = 5.0
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=self.fds,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         self.started = self.seen_at = now
 
@@ -103,11 +102,6 @@ class Child:
 
 def _reason(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Supervisor:

@@ -343,6 +343,8 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "connector.password.changed": gettext_lazy("The password of a connection changed."),
     "address.allowed": _about(gettext_lazy("Address %(host)s allowed."), "host"),
     "staff.link.made": _about(gettext_lazy("A link to choose a password was made for %(user)s."), "user"),
+    "staff.created": _about(gettext_lazy("A staff login was made for %(user)s."), "user"),
+    "demo.room.made": gettext_lazy("Made room in the new mailbox (the demo can)."),
     "staff.password.chosen": gettext_lazy("Chose a password."),
     "installation.restored": gettext_lazy("Mailferry was brought back from a backup; every campaign is paused."),
 }

@@ -41,6 +41,7 @@ SENTENCES: Final = {
     "folder_rule.none": N_("There is no rule for this folder."),
     "password.empty": N_("Enter a password."),
     "password.same": N_("That is the password which is stored already. Enter another one."),
+    "demo.not_running": N_("Only the demo can do this, and while its servers run."),
     "campaign.unfinished": N_("Accounts of this campaign are being worked on, or wait for a decision."),
 }
 

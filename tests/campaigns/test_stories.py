@@ -24,7 +24,7 @@ _SET = re.compile(r"""_set\(batch, "([a-z_.]+)\"""")
 
 def _written_names() -> set[str]:
     names = set()
-    for path in [*ROOT.glob("services/*.py"), *ROOT.glob("bridge/*.py")]:
+    for path in [*ROOT.glob("services/*.py"), *ROOT.glob("bridge/*.py"), *ROOT.glob("demo/*.py")]:
         text = path.read_text()
         for pattern in (_WRITERS, _NAMED, _SET):
             names.update(pattern.findall(text))

@@ -74,6 +74,20 @@ def last_beats() -> Mapping[str, datetime] | None:
         connection.close()
 
 
+def supervise(fd: int, what_happens: str) -> None:
+    """Keep all programs running until a signal asks to end them; ``what_happens`` then is told in half a sentence."""
+    supervisor = Supervisor(programs(fd), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=(fd,))
+
+    def stop(*_: object) -> None:
+        # Not by print: a signal may come in the middle of another line.
+        os.write(2, f"\nEnding: {what_happens}. Once more ends it at once.\n".encode())
+        supervisor.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    supervisor.run(patience_seconds=_PATIENCE_SECONDS)
+
+
 class Command(BaseCommand):
     """Prepares the installation, then keeps its programs running until Ctrl-C."""
 
@@ -88,17 +102,5 @@ class Command(BaseCommand):
             call_command("prepare", stdout=self.stdout)
             self.stdout.write(f"Mailferry is at {settings.URL} (Ctrl-C ends it)")
             self.stdout.flush()
-            self._supervise(line.fileno())
+            supervise(line.fileno(), "what is being copied stops where it can go on later")
         self.stdout.write("Mailferry has ended.")
-
-    def _supervise(self, fd: int) -> None:
-        supervisor = Supervisor(programs(fd), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=(fd,))
-
-        def stop(*_: object) -> None:
-            # Not through self.stdout: a signal may come in the middle of another line.
-            os.write(2, b"\nEnding: what is being copied stops where it can go on later. Once more ends it at once.\n")
-            supervisor.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stop)
-        supervisor.run(patience_seconds=_PATIENCE_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from imapclient import imap_utf7
@@ -50,7 +51,7 @@ class FolderPath:
     @classmethod
     def of(cls, segments: tuple[str, ...], separator: str | None) -> FolderPath:
         """Build the path of a server with ``separator`` for decoded ``segments`` (modified UTF-7, RFC 3501 §5.1.3)."""
-        return cls(bytes(imap_utf7.encode((separator or "").join(segments))), separator)
+        return cls(_encode((separator or "").join(segments)), separator)
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -69,6 +70,13 @@ class FolderPath:
         return self.raw.upper() == b"INBOX"
 
 
+# All accounts of a platform have folders of the same few names.
+@lru_cache(4096)
+def _encode(name: str) -> bytes:
+    return bytes(imap_utf7.encode(name))
+
+
+@lru_cache(4096)
 def _decode_segment(part: bytes) -> str:
     try:
         text = imap_utf7.decode(part)

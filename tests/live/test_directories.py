@@ -318,6 +318,7 @@ for number in range(1000):
 """
 
 
+@pytest.mark.req("S-116")
 def test_a_thousand_are_closed_though_the_closing_is_killed_midway_and_all_come_back_as_they_were() -> None:
     addresses = [f"u{number:04d}@example.test" for number in range(1000)]
     with Slapd([person(address, emailPersonStatus="active") for address in addresses]) as server:

@@ -14,7 +14,7 @@ from migrator.journal import Entry, EntryStatus, Owner, StepBegun, StepDone, Ste
 from migrator.recipes import RECIPES, Recipe
 from migrator.testing import FakeClock, FaultKind, FaultPlan, RecordingSink
 from migrator.testing.journals import MemoryJournal
-from tests.migrator.interrupt_pairs import interrupt, pairs
+from tests.migrator.interrupt_pairs import interrupt, sample
 from tests.migrator.nights import ANNA, EVERYTHING, NIGHTS, Faults, Night, clean_calls
 
 SAMPLE = 40  # pairs of each night
@@ -34,8 +34,7 @@ def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_not
 def test_a_night_interrupted_twice_ends_the_same(name: str) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    every = list(pairs(len(clean_calls(NIGHTS[name]))))
-    for pair in random.Random(seed).sample(every, SAMPLE):
+    for pair in sample(name, SAMPLE, random.Random(seed)):
         print(name, pair)
         interrupt(name, dict(pair))
 

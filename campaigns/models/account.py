@@ -63,6 +63,7 @@ class Account(models.Model):
     locked_at = models.DateTimeField(null=True)  # sign-in refused since
     lockout_seconds = models.FloatField(null=True)  # from DISABLE to ENABLE
     catch_up_until = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)  # helpdesk asked the operator to look; empty when somebody has
 
     error_code = models.CharField(max_length=64, blank=True)
     error_side = models.CharField(max_length=8, blank=True)
@@ -82,6 +83,7 @@ class Account(models.Model):
             models.Index(fields=("lease_until",), name="account_lease", condition=Q(lease_until__isnull=False)),
             models.Index(fields=("batch", "state_since"), name="account_ready_since", condition=Q(state="ready")),
             models.Index(fields=("campaign", "error_code"), name="account_cause", condition=~Q(error_code="")),
+            models.Index(fields=("told_at",), name="account_told", condition=Q(told_at__isnull=False)),
         )
         constraints = (
             models.UniqueConstraint(fields=("target", "target_login"), name="account_one_per_target"),
@@ -97,11 +99,19 @@ class Account(models.Model):
 
 
 class AccountName(models.Model):
-    """A name people search by, normalised: logins, addresses, display name, phone."""
+    """A name people search by, normalised: logins, addresses, display name, phone, and the single words of them."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="names", db_index=False)
-    kind = models.CharField(max_length=8)  # login, address, name, phone
-    value = models.CharField(max_length=255, db_index=True)  # casefolded; digits only for phones
+    kind = models.CharField(max_length=8)  # of services.names
+    value = models.CharField(max_length=255)  # casefolded; digits only for phones
 
     class Meta:
+        indexes = (
+            # Holds all that a search reads. The operator classes let PostgreSQL find beginnings in any collation.
+            models.Index(
+                fields=("value", "kind", "account"),
+                name="account_name_beginning",
+                opclasses=("varchar_pattern_ops", "varchar_pattern_ops", "int8_ops"),
+            ),
+        )
         constraints = (models.UniqueConstraint(fields=("account", "kind", "value"), name="account_name_once"),)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from campaigns.models.account import Account
 from campaigns.models.campaign import Batch, Campaign
@@ -40,6 +41,10 @@ class Event(models.Model):
             models.Index(fields=("account", "id"), name="event_account"),
             models.Index(fields=("campaign", "id"), name="event_campaign"),
             models.Index(fields=("batch", "id"), name="event_batch"),
+            models.Index(fields=("at",), name="event_at"),  # where in the ids a time is
+            # The few among many: what is not about an account, and what people did.
+            models.Index(fields=("id",), name="event_without_account", condition=Q(account__isnull=True)),
+            models.Index(fields=("id",), name="event_of_people", condition=Q(actor__isnull=False)),
         )
 
     def delete(self, *args: object, **kwargs: object) -> NoReturn:

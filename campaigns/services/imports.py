@@ -22,6 +22,8 @@ from campaigns.states import Owner
 from migrator.errors import N_
 
 _ROWS_AT_ONCE: Final = 500
+# Columns of which the names are made that people search by.
+_NAMING: Final = frozenset({"addresses", "display_name", "department", "phone", "target_login"})
 _SEAL: Final = f"UPDATE {Account._meta.db_table} SET source_secret = %s, target_secret = %s WHERE id = %s"
 
 
@@ -117,7 +119,9 @@ def _change(rows: Sequence[Row], actor: Actor) -> None:
     if columns:
         Account.objects.bulk_update(_accounts(rows), columns, batch_size=_ROWS_AT_ONCE)
     _seal(rows)
-    named = [row for row in rows if {"addresses", "display_name", "phone", "target_login"} & set(row.changes)]
+    named = [
+        row for row in rows if {"addresses", "display_name", "department", "phone", "target_login"} & set(row.changes)
+    ]
     _write_names(named)
     Event.objects.bulk_create((_event(row, actor) for row in rows if row.account), batch_size=_ROWS_AT_ONCE)
 
@@ -153,10 +157,10 @@ def _write_names(rows: Sequence[Row]) -> None:
     fresh: list[AccountName] = []
     for some in _pieces([account.pk for account in _accounts(rows)]):
         present = AccountName.objects.filter(account__in=some)
-        present.exclude(kind=names.ADDRESS).delete()
+        present.exclude(kind__in=names.OF_ADDRESSES).delete()
     spoken = [account.pk for row in rows if row.addresses is not None for account in _accounts([row])]
     for some in _pieces(spoken):
-        AccountName.objects.filter(account__in=some, kind=names.ADDRESS).delete()
+        AccountName.objects.filter(account__in=some, kind__in=names.OF_ADDRESSES).delete()
     for row in rows:
         if row.account:
             fresh += names.rows_of(row.account, row.addresses or ())

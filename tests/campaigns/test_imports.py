@@ -116,8 +116,11 @@ def test_personal_columns_are_taken_by_their_titles(lists: Lists) -> None:
         (names.LOGIN, "anna"),
         (names.NAME, "anna öström"),
         (names.PHONE, "49301234"),
+        (names.TAIL, "43210394"),
         (names.ADDRESS, "a.o@x.test"),
         (names.ADDRESS, "anna@x.test"),
+        *((names.WORD, word) for word in ("anna", "ostrom", "sales")),
+        (names.PART, "ao"),
     }
 
 
@@ -331,6 +334,7 @@ def test_changes_are_written_with_their_event_and_what_the_list_does_not_say_sta
     assert (anna.display_name, password(anna, Side.SOURCE)) == ("Anna B", "new")
     assert {*anna.names.values_list("kind", "value")} == {
         (names.LOGIN, "anna"), (names.NAME, "anna b"), (names.ADDRESS, "a@x.test"),
+        (names.WORD, "anna"), (names.WORD, "b"), (names.PART, "a"),
     }  # fmt: skip
     event = Event.objects.get(account=anna, name="account.changed")
     assert event.data == {"fields": ["display_name", "source_password", "target_password"]}

@@ -1,0 +1,98 @@
+"""Who is meant: accounts by any words that somebody on the telephone says of a person.
+
+Every word must be the beginning of a name, an address, a login, a department or a phone number of the same account, or
+a phone number's end. The rarest word is looked up, the others are asked of what it found.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from campaigns.models import Account, AccountName
+from campaigns.services import names
+
+MOST: Final = 50  # people shown; more need another word
+_MOST_WORDS: Final = 6
+_COMMON: Final = 500  # a word of so many names is not the one to begin with
+_LEAST_DIGITS: Final = 3  # of the end of a phone number
+_PHONE: Final = re.compile(r"[\d\s()+./-]*\d[\d\s()+./-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The people that fit, by name. ``is_more``: there are others."""
+
+    query: str
+    people: list[Account]
+    is_more: bool = False
+
+    @property
+    def only(self) -> Account | None:
+        """The one person there is."""
+        return self.people[0] if len(self.people) == 1 and not self.is_more else None
+
+
+def find(query: str, most: int = MOST) -> Found:
+    """Return the accounts that ``query`` fits. A whole address or login finds its own account alone."""
+    query = " ".join(query.split())
+    words = _words(query)
+    if not words:
+        return Found(query, [])
+    exact = _exact(query)
+    keys = [exact] if exact else _keys(words, most + 1)
+    rows = Account.objects.filter(pk__in=keys[:most]).select_related("batch", "campaign", "source", "target")
+    people = sorted(rows.defer("source_secret", "target_secret"), key=lambda one: (one.display_name, one.source_login))
+    return Found(query, people, is_more=len(keys) > most)
+
+
+def _exact(query: str) -> int | None:
+    """Return the account of which ``query`` is a whole login or address, when it is of one alone."""
+    value = names.normalised(names.LOGIN, query)
+    rows = AccountName.objects.filter(value=value, kind__in=(names.LOGIN, names.ADDRESS))
+    found = {*rows.values_list("account_id", flat=True)[:3]}
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(query: str) -> list[Q]:
+    """Return what each word asks of the names of one account."""
+    if _PHONE.fullmatch(query):
+        return [_named(query.replace(" ", ""))]
+    return [_named(word) for word in query.split()[:_MOST_WORDS] if re.search(r"\w", word)]
+
+
+def _named(word: str) -> Q:
+    spellings = {names.normalised(names.LOGIN, word), "".join(re.findall(r"[^\W_]", names.plain(word)))}
+    wanted = Q()
+    if _PHONE.fullmatch(word):
+        digits = names.normalised(names.PHONE, word)
+        spellings.add(digits)
+        end = digits.lstrip("0")[::-1]  # 030 is +49 30 from elsewhere
+        if len(end) >= _LEAST_DIGITS:
+            wanted = Q(kind=names.TAIL) & _begins(end)
+    for spelling in sorted(spellings - {""}):
+        wanted |= ~Q(kind=names.TAIL) & _begins(spelling)
+    return wanted
+
+
+def _begins(text: str) -> Q:
+    if connection.vendor == "postgresql":
+        return Q(value__startswith=text)  # LIKE, by the operator class of the index
+    return Q(value__gte=text, value__lt=text + "\U0010ffff")  # SQLite compares octets: of UTF-8, in order of characters
+
+
+def _keys(words: list[Q], most: int) -> list[int]:
+    """Return accounts of which every word is true: at most so many."""
+    first, *others = sorted(words, key=_frequency) if len(words) > 1 else words
+    rows = AccountName.objects.filter(first)
+    for other in others:
+        rows = rows.filter(Exists(AccountName.objects.filter(other, account=OuterRef("account_id"))))
+    return list(rows.values_list("account_id", flat=True).distinct()[:most])
+
+
+def _frequency(word: Q) -> int:
+    return AccountName.objects.filter(word).values("pk")[:_COMMON].count()

@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from campaigns.views import demo, reader, sign_in
+from campaigns.views import dashboard, demo, log, people, reader, sign_in
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home
@@ -22,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *sign_in.urlpatterns,
     *reader.urlpatterns,
     *demo.urlpatterns,
+    *dashboard.urlpatterns,
+    *people.urlpatterns,
+    *log.urlpatterns,
 ]
 
 handler429: Final = "campaigns.views.sign_in.too_many"

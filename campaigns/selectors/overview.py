@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from django.db.models import Sum
+from django.db.models import F, QuerySet, Sum
 
 from campaigns.models import Batch, BatchCount, Campaign
 from campaigns.selectors.figures import Figures
+from campaigns.states import AccountState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +20,42 @@ class CampaignView:
     figures: Figures
     batches: list[tuple[Batch, Figures]]
 
+    @property
+    def done(self) -> int:
+        """Accounts on the new server."""
+        return self.figures.states[AccountState.DONE]
+
+    @property
+    def key(self) -> str:
+        """Something unique on a page of campaigns."""
+        return f"campaign-{self.campaign.pk}"
+
 
 def campaigns() -> list[CampaignView]:
     """Return all campaigns, the latest first."""
-    rows = BatchCount.objects.filter(accounts__gt=0).values_list("batch_id", "state", "accounts")
+    return _views(Campaign.objects.all())
+
+
+def open_campaigns() -> list[CampaignView]:
+    """Return the campaigns that are not closed, the latest first."""
+    return _views(Campaign.objects.filter(closed_at=None))
+
+
+def latest() -> Campaign | None:
+    """Return the open campaign that was made last; the last closed one when none is open."""
+    return Campaign.objects.order_by(F("closed_at").desc(nulls_first=True), "-pk").first()
+
+
+def _views(wanted: QuerySet[Campaign]) -> list[CampaignView]:
+    counted = BatchCount.objects.filter(accounts__gt=0, batch__campaign__in=wanted)
+    rows = counted.values_list("batch_id", "state", "accounts")
     states: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for batch_id, state, accounts in rows:
         states[batch_id].append((state, accounts))
     batches: dict[int, list[Batch]] = defaultdict(list)
-    for batch in Batch.objects.order_by("number"):
+    for batch in Batch.objects.filter(campaign__in=wanted).order_by("number"):
         batches[batch.campaign_id].append(batch)
-    found = Campaign.objects.select_related("source", "target").order_by("-pk")
+    found = wanted.select_related("source", "target").order_by("-pk")
     return [_view(campaign, batches[campaign.pk], states) for campaign in found]
 
 

@@ -241,6 +241,11 @@ def _reasoned(words_: Words) -> Teller:
     return lambda data: _with_reason(str(words_), str(data.get("reason", "")))
 
 
+def _noted(words_: Words) -> Teller:
+    """Return a teller of a sentence after which the words of helpdesk follow."""
+    return lambda data: f"{words_} {data.get('note', '')}".strip()
+
+
 def _about(words_: Words, *names: str) -> Teller:
     """Return a teller that fills in the facts named; what an event did not bring leaves its place empty."""
     return lambda data: str(words_) % {name: data.get(name, "") for name in names}
@@ -303,6 +308,9 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.resolved": _resolved,
     "account.password.changed": _password_changed,
     "account.changed": gettext_lazy("Changed by a list."),
+    "account.call.noted": _noted(gettext_lazy("A call was noted.")),
+    "account.operator.told": _noted(gettext_lazy("Told the operator.")),
+    "account.operator.looked": gettext_lazy("The operator has looked."),
     "account.changed_late": gettext_lazy("A change may have come too late. Look at this account in the directory."),
     "account.check.failed": _caused(gettext_lazy("The check before copying found a fault.")),
     "account.catch_up.failed": _caused(gettext_lazy("Late mail could not be looked for.")),

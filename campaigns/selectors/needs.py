@@ -1,0 +1,147 @@
+"""What needs an operator now: everything that waits for a person, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.utils import timezone
+
+from campaigns.models import Account, Batch, BatchCount, Campaign, Event, Server
+from campaigns.selectors import words
+from campaigns.services import calls, capacity, doctor
+from campaigns.services.capacity import Counts
+from campaigns.services.doctor import Finding
+from campaigns.states import AccountState, Family
+
+MOST: Final = 20  # accounts of one kind on the page
+_BY_A_PERSON: Final = (AccountState.ATTENTION, AccountState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An account that helpdesk asked an operator to look at."""
+
+    account: Account
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """An account that needs a decision or is locked, and what brought it there."""
+
+    account: Account
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch that waits for a person. ``waits_for``: resume, canary, go; ``accounts``: how many stand ready."""
+
+    batch: Batch
+    waits_for: str
+    accounts: int
+
+    @property
+    def family(self) -> Family:
+        """What sign it carries."""
+        return Family.ATTENTION if self.waits_for == "resume" else Family.READY
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A server that is not given new work for a while, and why."""
+
+    server: Server
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """All that waits for a person. ``accounts``: the first of ``undecided`` that need a decision or are locked."""
+
+    accounts: list[Undecided]
+    undecided: int
+    told: list[Told]
+    batches: list[Waiting]
+    paused: list[Campaign]
+    servers: list[Fault]
+    findings: list[Finding]  # of what must run, and is not well
+
+    @property
+    def total(self) -> int:
+        """How many things there are to do."""
+        parts = (self.told, self.batches, self.paused, self.servers, self.findings)
+        return self.undecided + sum(len(part) for part in parts)
+
+
+def now_needed(now: datetime | None = None) -> Needs:
+    """Return what waits for a person in all open campaigns."""
+    now = now or timezone.now()
+    counts = _counts()
+    undecided = {key: sum(states.get(state, 0) for state in _BY_A_PERSON) for key, states in counts.items()}
+    paused = list(Campaign.objects.filter(is_paused=True, closed_at=None).order_by("name"))
+    return Needs(
+        accounts=_undecided([key for key, accounts in undecided.items() if accounts]),
+        undecided=sum(undecided.values()),
+        told=_told(),
+        batches=_batches(counts, now),
+        paused=paused,
+        servers=[
+            Fault(server, words.cause(server.breaker_code))
+            for server in Server.objects.filter(breaker_failures__gt=0).order_by("name")
+        ],
+        findings=[finding for finding in doctor.health() if not finding.is_well],
+    )
+
+
+def _counts() -> Counts:
+    counts: Counts = {}
+    states = (*_BY_A_PERSON, AccountState.READY)
+    rows = BatchCount.objects.filter(accounts__gt=0, state__in=states, batch__campaign__closed_at=None)
+    for batch_id, state, accounts in rows.values_list("batch_id", "state", "accounts"):
+        counts.setdefault(batch_id, {})[AccountState(state)] = accounts
+    return counts
+
+
+def _undecided(batch_ids: list[int]) -> list[Undecided]:
+    if not batch_ids:
+        return []
+    rows = Account.objects.filter(batch__in=batch_ids, state__in=_BY_A_PERSON).select_related("batch__campaign")
+    found = rows.defer("source_secret", "target_secret").order_by("state_since", "pk")[:MOST]
+    return [Undecided(one, words.cause(one.error_code, one.error_side) if one.error_code else "") for one in found]
+
+
+def _told() -> list[Told]:
+    rows = Account.objects.filter(told_at__isnull=False, campaign__closed_at=None).select_related("batch__campaign")
+    found = list(rows.defer("source_secret", "target_secret").order_by("told_at")[:MOST])
+    if not found:
+        return []
+    events = Event.objects.filter(account__in=found, name__in=(calls.TOLD, calls.NOTED)).order_by("pk")
+    notes: dict[int | None, Event] = {}
+    for event in events.select_related("actor"):
+        notes[event.account_id] = event
+    return [_told_of(account, notes.get(account.pk)) for account in found]
+
+
+def _told_of(account: Account, event: Event | None) -> Told:
+    if event is None:
+        return Told(account, "", "")
+    name = event.actor.get_full_name() if event.actor else ""
+    return Told(account, name or event.actor_name, str(event.data.get("note", "")))
+
+
+def _batches(counts: Counts, now: datetime) -> list[Waiting]:
+    rows = Batch.objects.filter(started_at__isnull=False, ended_at=None, campaign__closed_at=None)
+    rows = rows.filter(campaign__is_paused=False).select_related("campaign").order_by("window_begins_at", "pk")
+    waiting = []
+    for batch in rows:
+        ready = counts.get(batch.pk, {}).get(AccountState.READY, 0)
+        waits_for = capacity.waits_for(batch, now)
+        if not waits_for and capacity.is_canary(batch) and batch.cutovers_begun >= batch.canary:
+            waits_for = "canary"
+        if waits_for == "resume" or (ready and waits_for in ("go", "canary")):
+            waiting.append(Waiting(batch, waits_for, ready))
+    return waiting

@@ -100,10 +100,14 @@ class _Client(IMAPClient):  # type: ignore[misc]
 
 
 class ImapSession:
-    """A session past its sign-in. Constructing it connects; raises ``MigratorError``. Not thread-safe."""
+    """A session past its sign-in. Constructing it connects; raises ``MigratorError``. Not thread-safe.
 
-    def __init__(self, endpoint: Endpoint, side: Side, limits: Limits) -> None:
+    ``signs_in`` false: it stays before the door, and is good for nothing but looking at what greets there.
+    """
+
+    def __init__(self, endpoint: Endpoint, side: Side, limits: Limits, *, signs_in: bool = True) -> None:
         self.side = side
+        self._signs_in = signs_in
         self._endpoint = endpoint
         self._known: frozenset[str] | None = None
         self.lists_plainly = False  # LIST with RETURN was advertised and refused
@@ -295,7 +299,7 @@ class ImapSession:
         self._known = imap_parse.capabilities(self._greeting_words())
         if self._endpoint.security == "starttls":
             self._start_tls()
-        if self.wire.state != "AUTH":
+        if self.wire.state != "AUTH" and self._signs_in:
             self._sign_in()
             self.wire.state = "AUTH"
         self.client.tell_capabilities(self.capabilities)

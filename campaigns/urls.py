@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from campaigns.views import dashboard, demo, log, people, reader, sign_in
+from campaigns.views import connectors, dashboard, demo, log, people, proof, reader, servers, sign_in, staff
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home
@@ -25,6 +25,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *dashboard.urlpatterns,
     *people.urlpatterns,
     *log.urlpatterns,
+    *servers.urlpatterns,
+    *connectors.urlpatterns,
+    *staff.urlpatterns,
+    *proof.urlpatterns,
 ]
 
 handler429: Final = "campaigns.views.sign_in.too_many"

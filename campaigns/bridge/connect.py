@@ -109,11 +109,11 @@ class Approach:
         if as_admin is None:
             as_admin = self.is_opened_by_admin(side, is_admitted=is_admitted)
         if as_admin:
-            return _endpoint(server, server.admin_login, self._admin_password(side), authzid=self.login(side))
+            return endpoint_of(server, server.admin_login, self._admin_password(side), authzid=self.login(side))
         password = self.password(side)
         if password is None:
             raise MigratorError("preflight.no_password", side=side)
-        return _endpoint(server, self.login(side), password)
+        return endpoint_of(server, self.login(side), password)
 
     def is_opened_by_admin(self, side: Side, *, is_admitted: bool) -> bool:
         """True when an administrator opens the mailbox: its user is refused, or their password is not known."""
@@ -325,23 +325,23 @@ def require_allowed(host: str) -> None:
     """
     if AllowedAddress.objects.filter(host__iexact=host).exists():
         return
-    try:
-        number = ipaddress.ip_address(host)
-    except ValueError:
-        raise MigratorError("address.not_allowed", reply=host) from None
-    if not any(number in network for network in _allowed_networks()):
+    networks = AllowedAddress.objects.filter(host__contains="/").values_list("host", flat=True)
+    if not any(covers(network, host) for network in networks):
         raise MigratorError("address.not_allowed", reply=host)
 
 
-def _allowed_networks() -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    for text in AllowedAddress.objects.filter(host__contains="/").values_list("host", flat=True):
-        try:
-            yield ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            continue  # a name with a slash in it allows nothing
+def covers(allowed: str, host: str) -> bool:
+    """True when the allowed address ``allowed`` (a name, a number or a network) lets ``host`` be reached."""
+    if allowed.casefold() == host.casefold():
+        return True
+    try:
+        return "/" in allowed and ipaddress.ip_address(host) in ipaddress.ip_network(allowed, strict=False)
+    except ValueError:
+        return False  # a name is no number, and a name with a slash in it allows nothing
 
 
-def _endpoint(server: Server, username: str, password: Secret, authzid: str | None = None) -> Endpoint:
+def endpoint_of(server: Server, username: str, password: Secret, authzid: str | None = None) -> Endpoint:
+    """Return where a server is and who signs in there; ``authzid`` is whose mailbox an administrator opens."""
     return Endpoint(
         host=server.host,
         port=server.port,

@@ -24,6 +24,12 @@ class PageForm(forms.Form):
             if name in self.fields:
                 self._mark(name)
 
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Put an error beside a field, also one that a service found, and mark the field."""
+        super().add_error(field, error)
+        if field in self.fields:
+            self._mark(field)
+
     def _mark(self, name: str) -> None:
         attrs = self.fields[name].widget.attrs
         attrs["aria-invalid"] = "true"

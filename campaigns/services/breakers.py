@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from campaigns.models import Server
-from campaigns.services.events import record
+from campaigns.services.events import Actor, record
 from migrator.errors import MigratorError
 
 FIRST_SECONDS: Final = 15.0
@@ -57,7 +57,7 @@ def worked(server_ids: Iterable[int], now: datetime | None = None) -> None:
         close(server_id)
 
 
-def close(server_id: int, *, actor: str = "mailferry") -> None:
+def close(server_id: int, *, actor: Actor = "mailferry") -> None:
     """Send accounts to the server again, at once."""
     with transaction.atomic():
         rows = Server.objects.filter(pk=server_id, breaker_failures__gt=0)

@@ -17,9 +17,12 @@ from campaigns.models import Account, Campaign, Connector, Event, Server
 from campaigns.services.events import Actor, record
 from migrator.errors import MigratorError, Side
 from migrator.preflight import Door, Failure, Scope, Subject, run_checks
+from migrator.preflight.probe import PATIENCE
 
 ACCEPTED: Final = "campaign.recipe.accepted"
 REFUSED: Final = "campaign.recipe.refused"
+# For somebody who waits for the answer
+IMPATIENT: Final = World(limits=PATIENCE)
 
 
 def check_account(approach: Approach) -> list[Failure]:
@@ -52,7 +55,7 @@ def accept_recipe(
             continue
         with Approach(_probe(campaign, login), world) as approach:
             failures += run_checks(Subject((_door(approach, side),), login), Scope.SURVEY)
-    missing = [side for side in _governed_sides(campaign) if side not in disabled]
+    missing = [side for side in governed_sides(campaign) if side not in disabled]
     failures += [Failure("disabled_access", MigratorError("preflight.not_proved", side=side)) for side in missing]
     _tell(campaign, failures, actor)
     return failures
@@ -60,7 +63,7 @@ def accept_recipe(
 
 def is_accepted(campaign: Campaign) -> bool:
     """True when the campaign, as it is set up now, may lock users out; always where nobody is governed."""
-    if not _governed_sides(campaign):
+    if not governed_sides(campaign):
         return True
     # Without a condition on the campaign the index begins with the events of no account, which are few.
     rows = Event.objects.filter(account=None, name__in=(ACCEPTED, REFUSED)).order_by("-pk")
@@ -69,7 +72,8 @@ def is_accepted(campaign: Campaign) -> bool:
     return last is not None and last.name == ACCEPTED and last.data.get("mark") == _mark(campaign)
 
 
-def _governed_sides(campaign: Campaign) -> list[Side]:
+def governed_sides(campaign: Campaign) -> list[Side]:
+    """Return the sides whose users a directory lets in or refuses."""
     sides = {Side.SOURCE: campaign.source_directory, Side.TARGET: campaign.target_directory}
     return [side for side, directory in sides.items() if directory is not None]
 

@@ -46,14 +46,40 @@ SENTENCES: Final = {
     "password.empty": N_("Enter a password."),
     "password.same": N_("That is the password which is stored already. Enter another one."),
     "demo.not_running": N_("Only the demo can do this, and while its servers run."),
+    "server.name_taken": N_("There is a server of this name already."),
+    "server.authorities": N_("These are no certificates in PEM: they begin with -----BEGIN CERTIFICATE-----."),
+    "server.password_again": N_("Enter the password again: the stored one was meant for another address."),
+    "server.login_missing": N_("Name the administrator whose password this is."),
+    "server.password_missing": N_("Enter the administrator's password: none is stored."),
+    "server.host_known": N_(
+        "Mail of accounts was copied under this name already, and what was copied is known by it. "
+        "Set the other machine up as a server of its own."
+    ),
+    "connector.name_taken": N_("There is a connection of this name already."),
+    "connector.password_again": N_("Enter the password again: the stored one was meant for another address."),
+    "address.host": N_(
+        "Enter the name of a host, a number, or a network such as 10.1.0.0/16: no port and nothing like https://."
+    ),
+    "address.everything": N_("This network is the whole Internet. Allow the hosts that you mean."),
+    "address.there": N_("This address is allowed already."),
+    "address.in_use": N_("A server or a connection points there. Change that first, then take the address out."),
+    "staff.name": N_("A name to sign in with has letters, digits and @ . + - _ only."),
+    "staff.name_taken": N_("Somebody signs in with this name already."),
+    "staff.no_role": N_("Choose at least one role. To shut somebody out, close the login."),
+    "staff.last_administrator": N_(
+        "This is the only administrator who can sign in. Make another one first; they must have chosen their password."
+    ),
+    "staff.closed": N_("This login is closed. Open it first."),
+    "staff.wrong_password": N_("That is not your password now."),
     "campaign.unfinished": N_("Accounts of this campaign are being worked on, or wait for a decision."),
 }
 
 
 class Refused(Exception):
-    """Somebody asked for what cannot be done now. ``code`` is a key of SENTENCES."""
+    """Somebody asked for what cannot be done now. ``code`` is a key of SENTENCES; ``field``, what they gave amiss."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, field: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.field = field
         self.sentence = SENTENCES[code]

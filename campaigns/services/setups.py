@@ -18,6 +18,7 @@ from campaigns.models import AllowedAddress, Campaign, Connector, Server
 from campaigns.models.server import Security
 from campaigns.services import campaigns
 from campaigns.services.events import Actor, record
+from campaigns.services.servers import MOST_LANES, PORTS
 from migrator.directories import DIRECTORIES
 from migrator.entries import Kind, open_connector
 from migrator.errors import MigratorError
@@ -59,8 +60,6 @@ _CHOICES: Final[dict[str, list[str]]] = {
     "verify_level": [*VerifyLevel],
     "security": [*Security.values],
 }
-_PORTS: Final = {Security.TLS: 993, Security.STARTTLS: 143, Security.PLAIN: 143}
-_MOST_LANES: Final = 1000
 
 
 class BadSetup(ValueError):
@@ -110,9 +109,9 @@ class _Maker:
         for name in ("name", "host"):
             if not columns.get(name, "").strip():
                 raise BadSetup(f"{place}: there is no {name}.")
-        columns.setdefault("port", _PORTS[Security(columns.get("security", Security.TLS))])
-        if not 0 < columns["port"] < 65536 or not 0 < columns.get("max_lanes", 1) <= _MOST_LANES:
-            raise BadSetup(f"{place}: port must be below 65,536 and max_lanes from 1 to {_MOST_LANES:,}.")
+        columns.setdefault("port", PORTS[Security(columns.get("security", Security.TLS))])
+        if not 0 < columns["port"] < 65536 or not 0 < columns.get("max_lanes", 1) <= MOST_LANES:
+            raise BadSetup(f"{place}: port must be below 65,536 and max_lanes from 1 to {MOST_LANES:,}.")
         if "ca_file" in described:
             columns["ca_pem"] = Path(str(described["ca_file"])).read_text(encoding="ascii")
         return self._store(Server(**columns), columns, "admin_secret", described.get("admin_password_file"), place)

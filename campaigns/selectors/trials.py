@@ -1,0 +1,226 @@
+"""What the last test of a server or connector found, in the words of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from campaigns.models import Event
+from campaigns.selectors import words
+from campaigns.states import Family
+
+_MOST_EVENTS: Final = 2000
+_SOON_DAYS: Final = 30
+_TESTED: Final = ("server.tested", "connector.tested")
+# What makes an earlier test say nothing of today.
+_CHANGED: Final = (
+    "server.changed",
+    "server.password.changed",
+    "connector.changed",
+    "connector.password.changed",
+)
+_LOOKS: Final = {
+    "reach": gettext_lazy("Reachable"),
+    "encryption": gettext_lazy("Encrypted"),
+    "product": gettext_lazy("Product"),
+    "abilities": gettext_lazy("Abilities"),
+    "admin": gettext_lazy("Administrator's access"),
+    "user": gettext_lazy("Sign-in"),
+    "limits": gettext_lazy("Limits"),
+    "sign_in": gettext_lazy("Our own sign-in"),
+    "found": gettext_lazy("The account"),
+    "time": gettext_lazy("Time"),
+}
+_FAMILIES: Final = {
+    "good": Family.DONE,
+    "warning": Family.ATTENTION,
+    "bad": Family.FAILED,
+    "none": Family.WAITING,
+}
+_WORST_FIRST: Final = (Family.FAILED, Family.ATTENTION, Family.WAITING, Family.DONE)
+_LACKS: Final = {
+    "changes": gettext_lazy("It does not tell what changed since the last look, so each pass reads all flags anew."),
+    "places": gettext_lazy("It does not tell where it stored a message; Mailferry looks for it instead."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One look: its name, how it went, and what to do when it went badly."""
+
+    family: Family
+    label: str
+    sentence: str
+    cure: str = ""
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The last test. ``is_stale``: what was tested has been changed since."""
+
+    at: datetime
+    actor: str
+    account: str
+    lines: tuple[Line, ...]
+    is_stale: bool = False
+
+    @property
+    def family(self) -> Family:
+        """The worst of its lines."""
+        there = {line.family for line in self.lines}
+        return next((family for family in _WORST_FIRST if family in there), Family.WAITING)
+
+    @property
+    def summary(self) -> str:
+        """What came of it, in one sentence."""
+        bad = next((line for line in self.lines if line.family is Family.FAILED), None)
+        if bad is not None:
+            return bad.sentence
+        if any(line.family is Family.ATTENTION for line in self.lines):
+            return gettext("It works; something is worth knowing.")
+        if any(line.family is Family.WAITING for line in self.lines):
+            return gettext("It answers; nobody's mailbox was opened yet.")
+        return gettext("All is well.")
+
+
+def last_trials(kind: str) -> dict[int, Trial]:
+    """Return the last test of each server or connector (``kind``) by its key, those that were tested lately."""
+    names = [name for name in (*_TESTED, *_CHANGED) if name.startswith(f"{kind}.")]
+    # Without a campaign the index begins with the events of no account, which are few.
+    events = Event.objects.filter(account=None, name__in=names).order_by("-pk")[:_MOST_EVENTS]
+    changed: set[int] = set()
+    found: dict[int, Trial] = {}
+    for event in events:
+        row = event.data.get("row")
+        if event.name in _CHANGED:
+            changed.add(row)
+        elif row not in found:
+            found[row] = trial_of(event, is_stale=row in changed)
+    return found
+
+
+def last_trial(kind: str, row_id: int) -> Trial | None:
+    """Return the last test of one server or connector."""
+    rows = Event.objects.filter(account=None, data__row=row_id).order_by("-pk")
+    event = rows.filter(name=f"{kind}.tested").first()
+    if event is None:
+        return None
+    names = [name for name in _CHANGED if name.startswith(f"{kind}.")]
+    return trial_of(event, is_stale=rows.filter(name__in=names, pk__gt=event.pk).exists())
+
+
+def trial_of(event: Event, *, is_stale: bool = False) -> Trial:
+    """Word the event of a test."""
+    lines = tuple(map(_line, event.data.get("found", ())))
+    return Trial(event.at, event.actor_name, event.data.get("account", ""), lines, is_stale)
+
+
+def refusals(failures: Iterable[tuple[str, str, str]]) -> list[Line]:
+    """Word what speaks against a method: side, code, the server's words."""
+    return [
+        Line(Family.FAILED, str(words.SIDES.get(side, "")), words.cause(code, side), words.cure(code, side), reply)
+        for side, code, reply in failures
+    ]
+
+
+def _line(stored: Mapping[str, Any]) -> Line:
+    look, outcome, code = stored["look"], stored["outcome"], stored.get("code", "")
+    label, reply = str(_LOOKS[look]), stored.get("reply", "")
+    if outcome == "bad":
+        return Line(_FAMILIES[outcome], label, words.cause(code), words.cure(code), reply)
+    facts = stored.get("facts", {})
+    family = _FAMILIES[outcome]
+    if look == "encryption" and _ends_soon(facts):
+        family = Family.ATTENTION
+    return Line(family, label, _sentence(look, code, facts), reply=facts.get("words", ""))
+
+
+def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
+    match look:
+        case "reach":
+            return gettext("It answers.")
+        case "encryption":
+            return _encryption(code, facts)
+        case "product":
+            known = gettext("%(name)s: its manners are known.") % {"name": facts.get("profile", "")}
+            return known if code == "known" else gettext("Not one that is known by name. It is treated with care.")
+        case "abilities":
+            lacks = [str(_LACKS[name]) for name in facts.get("lacks", ()) if name in _LACKS]
+            return " ".join(lacks) or gettext("It tells what changed, and where it stored each message.")
+        case "limits":
+            return _limits(facts)
+        case "sign_in":
+            return gettext("The name and the password of the connection are accepted.")
+        case "admin" | "user":
+            return _door(look, code, facts)
+    return _found(code, facts)
+
+
+def _encryption(code: str, facts: Mapping[str, Any]) -> str:
+    if code == "plain":
+        return gettext("Nothing is encrypted: whoever is on the way reads passwords and mail.")
+    if code == "unchecked":
+        return gettext("%(version)s, but any certificate is accepted: somebody in between would not be noticed.") % {
+            "version": facts.get("version", "")
+        }
+    told = {"version": facts.get("version", ""), "issuer": facts.get("issuer") or gettext("an unnamed authority")}
+    if not facts.get("ends_at"):
+        return gettext("%(version)s; the certificate by %(issuer)s is valid.") % told
+    ends = datetime.fromtimestamp(facts["ends_at"], UTC)
+    told["day"] = date_format(timezone.localtime(ends), "F j, Y")
+    return gettext("%(version)s; the certificate by %(issuer)s is valid until %(day)s.") % told
+
+
+def _ends_soon(facts: Mapping[str, Any]) -> bool:
+    ends_at = float(facts.get("ends_at") or "inf")
+    return ends_at - timezone.now().timestamp() < _SOON_DAYS * 86400
+
+
+def _limits(facts: Mapping[str, Any]) -> str:
+    parts = []
+    if facts.get("message_bytes"):
+        megabytes = facts["message_bytes"] / 1_000_000
+        parts.append(gettext("Messages of up to %(size)s MB.") % {"size": f"{megabytes:,.0f}"})
+    if facts.get("errors"):
+        parts.append(gettext("It hangs up after %(count)d errors in a row.") % {"count": facts["errors"]})
+    return " ".join(parts) or gettext("It names none.")
+
+
+def _door(look: str, code: str, facts: Mapping[str, Any]) -> str:
+    if code == "account":
+        return gettext("Not looked at: no account was named to try it with.")
+    if code == "password":
+        return gettext("Not looked at: there is neither an administrator nor a password for the account.")
+    folders = facts.get("folders", 0)
+    counted = ngettext("%(n)d folder", "%(n)d folders", folders) % {"n": folders}
+    if look == "admin":
+        return gettext("The administrator opens the account's mailbox: %(counted)s.") % {"counted": counted}
+    return gettext("The account signs in itself: %(counted)s.") % {"counted": counted}
+
+
+def _found(code: str, facts: Mapping[str, Any]) -> str:
+    held = ", ".join(f"{name} {_shown(value)}" for name, value in facts.get("values", {}).items())
+    sentences = {
+        "open": gettext("Found, and may sign in (%(held)s)."),
+        "closed": gettext("Found, and is refused at sign-in (%(held)s)."),
+        "served_by_source": gettext("Found, and served by the old server (%(held)s)."),
+        "served_by_target": gettext("Found, and served by the new server (%(held)s)."),
+        "route.elsewhere": gettext("Found, but sent to neither of the two servers (%(held)s)."),
+    }
+    if code == "sessions":
+        count = facts.get("count", 0)
+        return ngettext("%(n)d session is open.", "%(n)d sessions are open.", count) % {"n": count}
+    return sentences.get(code, "%(held)s") % {"held": held}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or gettext("none")
+    return gettext("none") if value is None else str(value)

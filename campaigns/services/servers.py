@@ -1,0 +1,106 @@
+"""Mail servers, as administrators set them up.
+
+A stored password belongs to the address it was entered for: it never goes with the row to another one, or whoever may
+change the address would have the panel hand it out.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from campaigns.models import Account, Server, User
+from campaigns.models.server import Security
+from campaigns.services import addresses, secrets
+from campaigns.services.events import record
+from campaigns.services.refusals import Refused
+from migrator.secret import Secret
+
+PORTS: Final = {Security.TLS: 993, Security.STARTTLS: 143, Security.PLAIN: 143}
+MOST_LANES: Final = 1000
+COLUMNS: Final = (
+    "name",
+    "host",
+    "port",
+    "security",
+    "ca_pem",
+    "accepts_any_certificate",
+    "admin_login",
+    "max_lanes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A server that was saved, and the addresses that are allowed since."""
+
+    server: Server
+    allowed: list[str]
+
+
+def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, *, actor: User) -> Saved:
+    """Store a server, a new one where ``server`` is None; ``columns`` are all of COLUMNS,
+    the port perhaps None: the usual one.
+
+    ``secret`` is the administrator's password; None keeps the stored one, and without an administrator it goes.
+    Its address is allowed with it. Raises ``Refused``, with the field.
+    """
+    port = columns["port"] or PORTS[Security(columns["security"])]
+    columns = {**columns, "host": addresses.host_checked(columns["host"]), "port": port}
+    _check(server, columns, secret)
+    row = server or Server()
+    before = {name: getattr(row, name) for name in COLUMNS}
+    for name in COLUMNS:
+        setattr(row, name, columns[name])
+    changed = [name for name in COLUMNS if getattr(row, name) != before[name]]
+    try:
+        with transaction.atomic():
+            row.save(update_fields=COLUMNS if server else None)
+            _tell(row, is_new=server is None, changed=changed, before=before, actor=actor)
+            if secret is not None or (not row.admin_login and row.admin_secret is not None):
+                secrets.set_admin_password(row, secret, actor=actor)
+            return Saved(row, addresses.allow_all([row.host], actor=actor))
+    except IntegrityError as error:
+        raise Refused("server.name_taken", "name") from error
+
+
+def _check(server: Server | None, columns: dict[str, Any], secret: Secret | None) -> None:
+    has_secret = server is not None and server.admin_secret is not None
+    if secret is not None and not columns["admin_login"]:
+        raise Refused("server.login_missing", "admin_login")
+    if columns["admin_login"] and secret is None and not has_secret:
+        raise Refused("server.password_missing", "admin_secret")
+    if server is not None:
+        is_elsewhere = (server.host.casefold(), server.port) != (columns["host"].casefold(), columns["port"])
+        if is_elsewhere and has_secret and secret is None and columns["admin_login"]:
+            raise Refused("server.password_again", "admin_secret")
+        if server.host.casefold() != columns["host"].casefold() and _is_known_by_name(server):
+            raise Refused("server.host_known", "host")
+    _check_authorities(columns["ca_pem"])
+
+
+def _is_known_by_name(server: Server) -> bool:
+    """True when the ledger of an account names the server: it would take another name for another server."""
+    accounts = Account.objects.filter(Q(source=server) | Q(target=server))
+    return accounts.exclude(ledger_source="").exists()
+
+
+def _check_authorities(pem: str) -> None:
+    if not pem:
+        return
+    try:
+        ssl.create_default_context(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        raise Refused("server.authorities", "ca_pem") from None
+
+
+def _tell(row: Server, *, is_new: bool, changed: list[str], before: dict[str, Any], actor: User) -> None:
+    if is_new:
+        record("server.created", actor=actor, row=row.pk, called=row.name)
+    elif changed:
+        was, now = (f"{before['host']}:{before['port']}", f"{row.host}:{row.port}")
+        record("server.changed", actor=actor, row=row.pk, called=row.name, fields=changed, was=was, now=now)

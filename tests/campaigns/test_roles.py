@@ -1,0 +1,141 @@
+"""Every address of the panel, opened as everybody: who gets in is what the table says, and the table names them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from campaigns.models import Account, AllowedAddress, Batch, Campaign, Connector, Server, User
+from tests.campaigns import scenes
+from tests.campaigns.factories import make_user
+
+pytestmark = pytest.mark.django_db
+
+# name of the address: stranger, signed in without a role, operator, helpdesk, manager, administrator
+TABLE = """
+home                    -    yes  yes  yes  yes  yes
+choose_password         yes  yes  yes  yes  yes  yes
+open_link               yes  yes  yes  yes  yes  yes
+health                  yes  yes  yes  yes  yes  yes
+metrics                 yes  yes  yes  yes  yes  yes
+api_campaigns           -    -    yes  -    yes  yes
+api_batch               -    -    yes  -    yes  yes
+api_accounts            -    -    yes  -    yes  yes
+api_account             -    -    yes  yes  yes  yes
+account_login           yes  yes  yes  yes  yes  yes
+account_logout          yes  yes  yes  yes  yes  yes
+account_inactive        yes  yes  yes  yes  yes  yes
+account_reauthenticate  -    yes  yes  yes  yes  yes
+profile                 -    yes  yes  yes  yes  yes
+password                -    yes  yes  yes  yes  yes
+theme                   yes  yes  yes  yes  yes  yes
+signs                   -    yes  yes  yes  yes  yes
+keys                    -    yes  yes  yes  yes  yes
+servers                 -    -    yes  -    yes  yes
+server_new              -    -    -    -    -    yes
+server                  -    -    yes  -    yes  yes
+server_test             -    -    yes  -    -    yes
+server_again            -    -    yes  -    -    yes
+addresses               -    -    yes  -    yes  yes
+address_remove          -    -    -    -    -    yes
+connector_new           -    -    -    -    -    yes
+connector               -    -    yes  -    yes  yes
+connector_test          -    -    yes  -    -    yes
+staff                   -    -    -    -    -    yes
+staff_new               -    -    -    -    -    yes
+staff_login             -    -    -    -    -    yes
+staff_link              -    -    -    -    -    yes
+staff_close             -    -    -    -    -    yes
+staff_open              -    -    -    -    -    yes
+campaign_prove          -    -    yes  -    -    -
+"""
+PEOPLE = ("stranger", "nobody", "operator", "helpdesk", "manager", "administrator")
+LINES = [line.split() for line in TABLE.strip().splitlines()]
+ALLOWED = {name: dict(zip(PEOPLE, cells, strict=True)) for name, *cells in LINES}
+
+
+def addresses(resolver: URLResolver | None = None) -> Iterator[URLPattern]:
+    """Yield every address of the panel, those that are included as well."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from addresses(entry)
+        else:
+            yield entry
+
+
+NAMES = [str(pattern.name) for pattern in addresses()]
+
+
+@pytest.fixture
+def ids() -> dict[str, Any]:
+    """What addresses are about: a row of each, and the argument by which an address names it."""
+    campaign = scenes.platform(12)
+    connector = Connector.objects.create(room="directory", kind="sql", name="staff", options={"driver": "sqlite"})
+    rows = {
+        "campaign_id": campaign,
+        "batch_id": Batch.objects.all()[1],
+        "account_id": Account.objects.all()[0],
+        "server_id": Server.objects.all()[0],
+        "connector_id": connector,
+        "user_id": make_user(is_helpdesk=True),
+        "address_id": AllowedAddress.objects.create(host="mail.example.test"),
+    }
+    return {name: row.pk for name, row in rows.items()} | {"token": "nothing"}
+
+
+def ask(client: Client, name: str, ids: dict[str, Any]) -> HttpResponse:
+    """Open an address, by a form where it takes nothing else; whatever that did is undone."""
+    (pattern,) = (pattern for pattern in addresses() if pattern.name == name)
+    wanted = {argument: ids[argument] for argument in pattern.pattern.converters}
+    url = reverse(name, kwargs=wanted)
+    with transaction.atomic():
+        answer = client.get(url)
+        if answer.status_code == 405:
+            answer = client.post(url)
+        transaction.set_rollback(True)
+    return answer
+
+
+def is_in(answer: HttpResponse) -> bool:
+    """True when somebody was let in, whatever they then did wrong."""
+    if answer.status_code in (401, 403):
+        return False
+    return not (answer.status_code == 302 and answer.headers["Location"].startswith("/sign-in?next="))
+
+
+def test_the_table_names_every_address_and_no_other() -> None:
+    missing, gone = sorted(set(NAMES) - ALLOWED.keys()), sorted(ALLOWED.keys() - set(NAMES))
+    lines = "\n".join(f"{name:24}-    -    ?    ?    ?    ?" for name in missing)
+    assert not missing, f"add to TABLE in this file, yes or - for {', '.join(PEOPLE)}:\n{lines}"
+    assert not gone, f"no address has these names any more, take them out of TABLE: {', '.join(gone)}"
+    assert len(NAMES) == len(set(NAMES))
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_everybody_gets_in_where_the_table_says_and_nowhere_else(person: str, ids: dict[str, Any]) -> None:
+    roles = {f"is_{person}": True} if person in PEOPLE[2:] else {}
+    user = make_user(**roles) if person != "stranger" else None
+    found, wrong = {}, {}
+    for name in ALLOWED.keys() & set(NAMES):
+        client = Client(headers={"host": "localhost"})
+        if isinstance(user, User):
+            client.force_login(user)
+        answer = ask(client, name, ids)
+        found[name] = "yes" if is_in(answer) else "-"
+        if answer.status_code in (404, 500):
+            wrong[name] = answer.status_code
+    assert found == {name: ALLOWED[name][person] for name in found}
+    assert wrong == {}
+
+
+def test_a_closed_campaign_is_proved_by_nobody(ids: dict[str, Any]) -> None:
+    Campaign.objects.update(closed_at="2030-01-01T00:00Z")
+    client = Client(headers={"host": "localhost"})
+    client.force_login(make_user(is_operator=True))
+    assert ask(client, "campaign_prove", ids).status_code == 403

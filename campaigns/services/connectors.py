@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,7 @@ REGISTRIES: Final[Mapping[str, Mapping[str, Kind]]] = {
     Connector.Room.SESSIONS: SESSIONS,
     Connector.Room.HOLD: HOLDS,
 }
+_OPTION: Final = re.compile(r"\b(?:option|statement) (?P<option>\w+)|\b(?P<other>filter|uris|closed_value|password)\b")
 # What says where a password goes: with another value it must be entered again.
 _WHERE: Final = ("uris", "host", "port", "bind_dn", "user")
 
@@ -100,11 +102,9 @@ def _try(row: Connector, options: Mapping[str, Json], secret: Secret | None) -> 
 
 
 def _named(sentence: str) -> str:
-    """Return the option that a sentence speaks of, empty when it speaks of none or of several."""
-    words = {word.strip(".,:") for word in sentence.split()}
-    if "option" in words:
-        return sentence.partition("option ")[2].partition(" ")[0].strip(".,:")
-    if "password" in words:
-        return "secret"
-    named = [name for name in ("filter", "uris", "find", "replace", "list", "closed_value") if name in words]
-    return named[0] if len(named) == 1 else ""
+    """Return the option that a sentence speaks of, empty when it names none."""
+    found = _OPTION.search(sentence)
+    if found is None:
+        return ""
+    name = found["option"] or found["other"]
+    return "secret" if name == "password" else name

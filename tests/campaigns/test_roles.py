@@ -54,6 +54,7 @@ staff_link              -    -    -    -    -    yes
 staff_close             -    -    -    -    -    yes
 staff_open              -    -    -    -    -    yes
 campaign_prove          -    -    yes  -    -    -
+demo_room               -    -    yes  -    -    -
 """
 PEOPLE = ("stranger", "nobody", "operator", "helpdesk", "manager", "administrator")
 LINES = [line.split() for line in TABLE.strip().splitlines()]
@@ -73,8 +74,9 @@ NAMES = [str(pattern.name) for pattern in addresses()]
 
 
 @pytest.fixture
-def ids() -> dict[str, Any]:
+def ids(settings: Any) -> dict[str, Any]:
     """What addresses are about: a row of each, and the argument by which an address names it."""
+    settings.DEMO = True  # else there is no page of the demo
     campaign = scenes.platform(12)
     connector = Connector.objects.create(room="directory", kind="sql", name="staff", options={"driver": "sqlite"})
     rows = {

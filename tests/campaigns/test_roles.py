@@ -54,6 +54,13 @@ staff_link              -    -    -    -    -    yes
 staff_close             -    -    -    -    -    yes
 staff_open              -    -    -    -    -    yes
 campaign_prove          -    -    yes  -    -    -
+campaign                -    -    yes  -    yes  yes
+people                  -    -    yes  yes  yes  yes
+person                  -    -    yes  yes  yes  yes
+note_call               -    -    yes  yes  -    -
+person_act              -    -    yes  yes  -    -
+log                     -    -    yes  -    yes  yes
+log_csv                 -    -    yes  -    yes  -
 demo_room               -    -    yes  -    -    -
 """
 PEOPLE = ("stranger", "nobody", "operator", "helpdesk", "manager", "administrator")
@@ -88,7 +95,7 @@ def ids(settings: Any) -> dict[str, Any]:
         "user_id": make_user(is_helpdesk=True),
         "address_id": AllowedAddress.objects.create(host="mail.example.test"),
     }
-    return {name: row.pk for name, row in rows.items()} | {"token": "nothing"}
+    return {name: row.pk for name, row in rows.items()} | {"token": "nothing", "act": "retry"}
 
 
 def ask(client: Client, name: str, ids: dict[str, Any]) -> HttpResponse:

@@ -38,7 +38,8 @@ class Entry(NamedTuple):
 
 
 def create(file: Path, entries: Iterable[Entry]) -> None:
-    """Make the directory; the file must not be there yet."""
+    """Make the directory, for nobody else to read; the file must not be there yet."""
+    file.touch(0o600, exist_ok=False)
     with _open(file) as line:
         line.execute(_TABLE)
         line.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?)", entries)

@@ -19,9 +19,6 @@ from typing import Final
 from campaigns.demo import sign_in
 from campaigns.demo.servers import ADMIN, HOST, Plan, Running
 
-NAME: Final = "Dovecot"
-SHORTCOMINGS: Final = ""
-
 _PLACES: Final = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin"
 _CONFIG: Final = """\
 protocols = imap
@@ -121,11 +118,9 @@ def why_not() -> str:
     if not (_program("dovecot") and _program("doveadm")):
         return "Dovecot is not installed"
     version = subprocess.run([_program("dovecot"), "--version"], capture_output=True, text=True, timeout=20).stdout
-    return (
-        ""
-        if version.startswith("2.3.")
-        else f"the Dovecot here is {version.split()[0] if version else 'unknown'}, and the demo knows 2.3"
-    )
+    if version.startswith("2.3."):
+        return ""
+    return f"The demo knows Dovecot 2.3, and here is {version.partition(' ')[0].strip() or 'another'}"
 
 
 def prepare(plan: Plan, rooms: Mapping[str, int]) -> Running:
@@ -135,7 +130,10 @@ def prepare(plan: Plan, rooms: Mapping[str, int]) -> Running:
     plan.folder.chmod(0o755)
     script = plan.folder / "sign_in.py"
     shutil.copyfile(sign_in.__file__, script)
+    # A link, because the words of a command are parted at blanks, and somebody's folders may have some.
+    (plan.folder / "python").symlink_to(Path(sys.executable).resolve())
     administrators = plan.folder / "administrators"
+    administrators.touch(0o600)
     administrators.write_text(f"{ADMIN}:{{PLAIN}}{plan.admin_password}::::::\n")
     set_rooms(plan.folder, rooms if plan.is_new else dict.fromkeys(rooms, 0))
     (plan.folder / "dovecot.conf").write_text(_config(plan, script))
@@ -193,7 +191,7 @@ def _config(plan: Plan, script: Path) -> str:
         # on the new one folders are directories, so that names may hold dots, and three names are its own
         location="maildir:~/Maildir:LAYOUT=fs" if plan.is_new else "maildir:~/Maildir",
         separator="/" if plan.is_new else ".",
-        python=sys.executable,
+        python=plan.folder / "python",
         script=script,
         directory=plan.directory,
         name=plan.host,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from email.header import Header
 from email.utils import encode_rfc2231, format_datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 from campaigns.demo.people import DOMAIN, FIRM, Person
@@ -157,6 +157,7 @@ def _named(name: str, address: str) -> str:
     return f"{_encoded(name) if not name.isascii() else name} <{address}>"
 
 
+@cache
 def _encoded(text: str) -> str:
     return text if text.isascii() else Header(text, "utf-8", maxlinelen=900).encode()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from campaigns.demo import directory, dovecot, folder, maildir, pymap
 from campaigns.demo.directory import NEW_HOST, OLD_HOST, Entry
 from campaigns.demo.mail import REFUSED_FOLDER, Post
 from campaigns.demo.people import PROBE, Cast, invent
-from campaigns.demo.servers import Plan, Running, free_port
+from campaigns.demo.servers import CannotStart, Plan, Running, free_port
 
 # So much less room has the full mailbox than it has mail: something crosses before it is full.
 _ROOM_SHARE: Final = 0.4
@@ -22,11 +22,11 @@ _PYMAP_SCALE: Final = 0.25  # of the mail: it is an order of magnitude slower, a
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Two servers that run. ``folder`` is the panel's; what else belongs to the servers lies in a temporary one."""
+    """Two servers that run, and the directory that they obey."""
 
     cast: Cast
     kind: str  # dovecot or pymap
-    why_not_better: str  # a sentence where a poorer kind had to do
+    remark: str  # what watchers should know of the servers; empty when there is nothing
     old: Running
     new: Running
     admin_password: str
@@ -35,28 +35,44 @@ class Platform:
 
 @contextmanager
 def running(panel: Path, *, count: int, seed: int, kind: str = "", scale: float = 1.0) -> Iterator[Platform]:
-    """Start both servers with mail for ``count`` people; end them with the block.
+    """Start both servers with mail for ``count`` people; end them with the block. ``panel`` is the panel's folder.
 
-    ``kind`` asks for one product; "" takes the best there is. Raises ``CannotStart``.
+    ``kind`` insists on one product; "" takes Dovecot where it is and starts, else pymap. Raises ``CannotStart``.
     """
-    reason = dovecot.why_not() if kind != "pymap" else ""
-    chosen = kind or ("pymap" if reason else "dovecot")
-    sentence = f"{reason}, so both servers are pymap. {pymap.SHORTCOMINGS}" if chosen == "pymap" and reason else ""
-    place = folder.make_servers_folder(panel)
     cast = invent(count, seed)
-    post = Post(cast.people, seed, scale * (_PYMAP_SCALE if chosen == "pymap" else 1.0))
+    post = Post(cast.people, seed, scale)
+    with ExitStack() as stack:
+        reason = "" if kind == "pymap" else dovecot.why_not()
+        platform = None
+        if kind != "pymap" and not reason:
+            try:
+                platform = stack.enter_context(_started(panel, "dovecot", cast, post))
+            except CannotStart as error:
+                reason = f"Dovecot does not start here ({str(error).splitlines()[-1]})"
+        if platform is None and kind == "dovecot":
+            raise CannotStart(f"{reason}.")
+        if platform is None:
+            because = f"{reason}, so both servers are pymap." if reason else "Both servers are pymap."
+            post = replace(post, scale=scale * _PYMAP_SCALE)
+            platform = stack.enter_context(_started(panel, "pymap", cast, post, f"{because} {pymap.SHORTCOMINGS}"))
+        yield platform
+
+
+@contextmanager
+def _started(panel: Path, kind: str, cast: Cast, post: Post, remark: str = "") -> Iterator[Platform]:
+    place = folder.make_servers_folder(panel)
     started: list[Running] = []
     try:
         file = place / "directory.sqlite3"
         directory.create(file, _entries(cast, post))
         password = secrets.token_urlsafe(12)
-        old, new = (_plan(place, file, password, is_new=is_new) for is_new in (False, True))
-        servers = _prepare_dovecots(old, new, cast, post) if chosen == "dovecot" else _prepare_pymaps(old, new, post)
+        plans = [_plan(place, file, password, is_new=is_new) for is_new in (False, True)]
+        servers = _prepare_dovecots(plans, cast, post) if kind == "dovecot" else _prepare_pymaps(plans, post)
         for server in servers:
             started.append(server)
             server.start()
             folder.record(panel, place, [one.process.pid for one in started if one.process])
-        yield Platform(cast, chosen, sentence, servers[0], servers[1], password, file)
+        yield Platform(cast, kind, remark, *servers, password, file)
     finally:
         for server in started:
             server.stop()
@@ -76,17 +92,19 @@ def _entries(cast: Cast, post: Post) -> list[Entry]:
     return [*people, Entry(PROBE, secrets.token_urlsafe(12), status="inactive")]
 
 
-def _prepare_dovecots(old: Plan, new: Plan, cast: Cast, post: Post) -> list[Running]:
+def _prepare_dovecots(plans: Sequence[Plan], cast: Cast, post: Post) -> tuple[Running, Running]:
+    old, new = plans
     rooms = directory.rooms(old.directory)
-    servers = [dovecot.prepare(plan, rooms) for plan in (old, new)]
+    servers = dovecot.prepare(old, rooms), dovecot.prepare(new, rooms)
     for person in cast.people:
         also = [REFUSED_FOLDER] if person is cast.oddly_named else []
         maildir.write(dovecot.mailbox(old.folder, person.login), post.mailbox(person, *also))
-    for plan in (old, new):
+    for plan in plans:
         dovecot.give(plan.folder)
     return servers
 
 
-def _prepare_pymaps(old: Plan, new: Plan, post: Post) -> list[Running]:
+def _prepare_pymaps(plans: Sequence[Plan], post: Post) -> tuple[Running, Running]:
+    old, new = plans
     facts = {"count": len(post.people), "seed": post.seed, "scale": post.scale}
-    return [pymap.prepare(plan, facts) for plan in (old, new)]
+    return pymap.prepare(old, facts), pymap.prepare(new, facts)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from campaigns.processes import die_with_parent
 
@@ -28,17 +28,6 @@ _PATIENCE_SECONDS: Final = 5.0
 
 class CannotStart(RuntimeError):
     """A server did not come up; the text says which, and its last words."""
-
-
-class Kind(Protocol):
-    """A product that the demo can run, as a module with these names."""
-
-    NAME: str
-    SHORTCOMINGS: str  # one sentence for whoever watches; empty when there are none
-
-    def why_not(self) -> str:
-        """Return why this machine cannot run it, "" when it can."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,8 @@ class Command(BaseCommand):
             platform = stack.enter_context(
                 running(settings.DATA, count=options["accounts"], seed=options["seed"], kind=options["servers"])
             )
-            if platform.why_not_better:
-                self._tell(platform.why_not_better)
+            if platform.remark:
+                self._tell(platform.remark)
             installation.prepare()
             passwords = planning.make_staff()
             planning.start(planning.plan(platform, settings.DATA))

@@ -21,8 +21,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def waits(*words: str) -> subprocess.Popen[bytes]:
-    """A process that waits, with ``words`` on its command line."""
-    return subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()", *words], stdin=subprocess.PIPE)
+    """A process that has begun to wait, with ``words`` on its command line."""
+    code = "import sys; print('waits', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code, *words], **pipes)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"waits\n"
+    return process
 
 
 @pytest.fixture

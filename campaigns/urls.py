@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from campaigns.views import connectors, dashboard, demo, log, people, proof, reader, servers, sign_in, staff
+from campaigns.views import batches, campaign_list, campaign_new, connectors, dashboard, demo, lists, log, people, proof, reader, servers, sign_in, staff
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home
@@ -29,6 +29,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *connectors.urlpatterns,
     *staff.urlpatterns,
     *proof.urlpatterns,
+    *campaign_list.urlpatterns,
+    *campaign_new.urlpatterns,
+    *lists.urlpatterns,
+    *batches.urlpatterns,
 ]
 
+handler400: Final = "campaigns.views.uploads.too_large"
 handler429: Final = "campaigns.views.sign_in.too_many"

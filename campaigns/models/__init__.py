@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from campaigns.models.account import Account, AccountName
 from campaigns.models.campaign import Batch, BatchCount, Campaign
+from campaigns.models.draft import CampaignDraft, UploadedList
 from campaigns.models.event import Event
 from campaigns.models.ledger import LedgerFolder, LedgerLeaf, LeftBehindMessage
 from campaigns.models.run import JournalEntry, Run, Worker
@@ -20,6 +21,7 @@ __all__ = [
     "Batch",
     "BatchCount",
     "Campaign",
+    "CampaignDraft",
     "Connector",
     "Event",
     "JournalEntry",
@@ -29,6 +31,7 @@ __all__ = [
     "OneTimeLink",
     "Run",
     "Server",
+    "UploadedList",
     "User",
     "Worker",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
 
-from campaigns.models import Account, Batch, BatchCount
+from campaigns.models import Account, Batch, BatchCount, Campaign
 from campaigns.selectors.figures import Figures
 from campaigns.services import capacity
 from campaigns.states import FAMILY, AccountState, Family
@@ -44,6 +45,17 @@ def view(batch_id: int, now: datetime | None = None) -> BatchView:
     batch = Batch.objects.select_related("campaign__source", "campaign__target").get(pk=batch_id)
     rows = BatchCount.objects.filter(batch=batch, accounts__gt=0).values_list("state", "accounts")
     return BatchView(batch, Figures.of(rows), _waits_for(batch, now or timezone.now()))
+
+
+def views_of(campaign: Campaign, now: datetime | None = None) -> list[BatchView]:
+    """Return all batches of a campaign, by number."""
+    now = now or timezone.now()
+    states: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    counts = BatchCount.objects.filter(batch__campaign=campaign, accounts__gt=0)
+    for batch_id, state, accounts in counts.values_list("batch_id", "state", "accounts"):
+        states[batch_id].append((state, accounts))
+    rows = Batch.objects.filter(campaign=campaign).select_related("campaign").order_by("number")
+    return [BatchView(batch, Figures.of(states[batch.pk]), _waits_for(batch, now)) for batch in rows]
 
 
 def _waits_for(batch: Batch, now: datetime) -> str:

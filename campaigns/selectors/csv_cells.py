@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from migrator.rosters.cells import harmless
+
 Cell = str | int | float | datetime | None
 
-# Spreadsheets take what begins so for a formula; some skip blanks before it, and read the wide forms alike.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-MARK: Final = "'"
 _ROWS_AT_ONCE: Final = 200
 
 
@@ -31,16 +30,6 @@ def rows_to_csv(header: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Iterat
             text.seek(0)
             text.truncate()
     yield text.getvalue()
-
-
-def harmless(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: with an apostrophe before it, where it could be one."""
-    return f"{MARK}{text}" if text.lstrip(" ").startswith(_FORMULA) else text
-
-
-def original(text: str) -> str:
-    """Return what ``harmless`` made its text of."""
-    return text[1:] if text.startswith(MARK) and text[1:].lstrip(" ").startswith(_FORMULA) else text
 
 
 def _cell(cell: Cell) -> str | int | float:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, Max, Sum
+from django.db.models import Count, F, Max, Sum
 from django.utils import timezone
 
 from campaigns.models import Account, Batch, BatchCount, Campaign
@@ -112,6 +112,45 @@ def add(batch: Batch, accounts: Sequence[Account], *, actor: Actor) -> None:
         record("batch.filled", actor=actor, campaign_id=campaign.pk, batch_id=batch.pk, accounts=len(accounts))
 
 
+def split(batch: Batch, *, size: int, actor: Actor) -> list[Batch]:
+    """Keep the first ``size`` accounts of a batch that is not started; put the others into batches of that size.
+
+    Those come last, with the times and limits of this one. Return them, none when there was nothing to split. Raises
+    ``Refused``.
+    """
+    if size < 1:
+        raise Refused("batch.size")
+    with transaction.atomic():
+        require_open(batch.campaign_id)
+        present = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        if present.started_at is not None:
+            raise Refused("batch.started")
+        keys = list(Account.objects.filter(batch=batch).order_by("pk").values_list("pk", flat=True))
+        columns = {name: getattr(present, name) for name in (*Timetable().columns(0), *LIMITS)}
+        number = Batch.objects.filter(campaign=batch.campaign_id).aggregate(last=Max("number"))["last"]
+        made = []
+        for place, start in enumerate(range(size, len(keys), size), start=1):
+            other = _create(batch.campaign, number + place, columns, actor)
+            _move(keys[start : start + size], other)
+            made.append(other)
+        _count_anew(batch)
+        if made:
+            _tell(batch, "batch.split", actor, size=size, batches=[other.pk for other in made])
+    return made
+
+
+def _move(keys: Sequence[int], batch: Batch) -> None:
+    for start in range(0, len(keys), _ROWS_AT_ONCE):
+        Account.objects.filter(pk__in=keys[start : start + _ROWS_AT_ONCE]).update(batch=batch)
+    _count_anew(batch)
+
+
+def _count_anew(batch: Batch) -> None:
+    there = dict(Account.objects.filter(batch=batch).values_list("state").annotate(Count("pk")))
+    for state in AccountState:
+        BatchCount.objects.filter(batch=batch, state=state).update(accounts=there.get(state.value, 0))
+
+
 def plan(batch: Batch, *, actor: Actor, timetable: Timetable | None = None, name: str = "", **limits: int) -> None:
     """Set start, window, name and limits of a batch. What is under way is not touched. Raises ``Refused``."""
     _check_limits(limits)
@@ -146,6 +185,13 @@ def start(batch: Batch, *, actor: Actor) -> None:
         raise Refused("batch.empty")
     require_open(batch.campaign_id)
     _set(batch, "batch.started", actor, "batch.started", {"started_at": None}, {"started_at": timezone.now()})
+
+
+def start_due(made: Sequence[Batch], *, actor: Actor) -> None:
+    """Start, of batches just cut, those that begin with the first one. Raises ``Refused``."""
+    for batch in made:
+        if batch.starts_at == made[0].starts_at:
+            start(batch, actor=actor)
 
 
 def go(batch: Batch, *, actor: Actor) -> None:

@@ -28,6 +28,9 @@ OPTIONS: Final = (
     "refresh_hours",
 )
 
+# Of these, what a night goes by.
+_OF_THE_NIGHT: Final = ("source_directory", "target_directory", "route", "source_sessions", "recipe")
+
 # A campaign with such an account cannot be closed: somebody may be locked out, or nobody knows where they are.
 _UNSETTLED: Final = (
     AccountState.CUTTING_OVER,
@@ -59,6 +62,30 @@ def copy(campaign: Campaign, name: str, *, actor: Actor) -> Campaign:
     return create(name, source=campaign.source, target=campaign.target, actor=actor, **options)
 
 
+def configure(campaign: Campaign, *, name: str, actor: Actor, **options: Any) -> list[str]:
+    """Change the name and ``options`` of a campaign; return what has changed. Raises ``Refused``.
+
+    Who moves just now moves by the method and the connections that they began with: those stay until all are through.
+    """
+    if options.get("recipe", campaign.recipe) not in RECIPES:
+        raise Refused("campaign.no_recipe")
+    wanted: dict[str, Any] = {"name": name.strip(), **{key: options[key] for key in OPTIONS if key in options}}
+    try:
+        with transaction.atomic():
+            require_open(campaign.pk)
+            present = Campaign.objects.get(pk=campaign.pk)
+            changed = sorted(key for key, value in wanted.items() if getattr(present, key) != value)
+            if {*changed} & {*_OF_THE_NIGHT} and _is_unsettled(campaign):
+                raise Refused("campaign.under_way")
+            Campaign.objects.filter(pk=campaign.pk).update(**wanted)
+            if changed:
+                record("campaign.configured", actor=actor, campaign_id=campaign.pk, fields=changed)
+    except IntegrityError as error:
+        raise Refused("campaign.name_taken") from error
+    campaign.refresh_from_db()
+    return changed
+
+
 def pause(campaign_id: int, *, actor: Actor, reason: str = "") -> bool:
     """Begin nothing more; what copies stops soon, who is being cut over is finished. False when it was paused."""
     return _set_paused(campaign_id, True, "campaign.paused", actor, reason)
@@ -83,12 +110,16 @@ def close(campaign: Campaign, *, actor: Actor) -> None:
     with transaction.atomic():
         if Campaign.objects.filter(pk=campaign.pk, closed_at=None).update(closed_at=timezone.now()) != 1:
             raise Refused("campaign.closed")
-        counts = BatchCount.objects.filter(batch__campaign=campaign, state__in=_UNSETTLED)
         is_worked_on = Account.objects.filter(lease_until__isnull=False, campaign=campaign).exists()
-        if is_worked_on or counts.aggregate(accounts=Sum("accounts"))["accounts"]:
+        if is_worked_on or _is_unsettled(campaign):
             raise Refused("campaign.unfinished")
         record("campaign.closed", actor=actor, campaign_id=campaign.pk)
     campaign.refresh_from_db()
+
+
+def _is_unsettled(campaign: Campaign) -> bool:
+    counts = BatchCount.objects.filter(batch__campaign=campaign, state__in=_UNSETTLED)
+    return bool(counts.aggregate(accounts=Sum("accounts"))["accounts"])
 
 
 def require_open(campaign_id: int) -> None:

@@ -71,15 +71,27 @@ def take_in(
     actor: Actor,
     cutting: Cutting | None = None,
     without_refused: bool = False,
+    expected: Mapping[str, int] | None = None,
 ) -> Imported:
     """Import a list in one transaction. Fresh accounts come into batches of their own, in the order of the list.
 
-    ``without_refused``: leave refused rows out; otherwise a single one keeps the whole list out. Raises
-    ``NotImported``, ``ChangedMeanwhile``, ``Refused``, ``BadRoster``, ``OSError``.
+    ``without_refused``: leave refused rows out; otherwise a single one keeps the whole list out. ``expected``: the
+    figures that somebody has agreed to; nothing is imported when they are others by now. Raises ``NotImported``,
+    ``ChangedMeanwhile``, ``Refused``, ``BadRoster``, ``OSError``.
     """
     comparison = rosters.compare(campaign, path, reading)
     if comparison.with_fate(Fate.REFUSED) and not without_refused:
         raise NotImported(comparison)
+    if expected is not None and comparison.figures != dict(expected):
+        raise ChangedMeanwhile
+    return carry_out(campaign, comparison, actor=actor, cutting=cutting)
+
+
+def carry_out(campaign: Campaign, comparison: Comparison, *, actor: Actor, cutting: Cutting | None = None) -> Imported:
+    """Do what a list was found to mean, in one transaction, without its refused rows.
+
+    Raises ``ChangedMeanwhile`` where accounts are not as they were then, and ``Refused``.
+    """
     try:
         with transaction.atomic():
             require_open(campaign.pk)

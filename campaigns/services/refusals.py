@@ -31,6 +31,9 @@ SENTENCES: Final = {
     "call.long": N_("One line of at most 200 characters is enough for a call."),
     "call.told": N_("The operator has been told about this mailbox already, and has not looked yet."),
     "call.not_told": N_("Nobody waits for a look at this mailbox any more."),
+    "campaign.under_way": N_(
+        "People are being moved just now, or wait for a decision: the method and its connections stay until then."
+    ),
     "campaign.closed": N_("This campaign is closed."),
     "campaign.name_taken": N_("There is a campaign of this name already."),
     "campaign.no_recipe": N_("There is no such recipe."),

@@ -89,12 +89,13 @@ class Reading:
     """How a list is read.
 
     ``columns``: which column holds what, by FIELDS; a field without a column stays as it is. The domains are appended
-    to the logins that have none.
+    to the logins that have none. ``shape``: what the list was found to be like, where somebody has looked at it.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     source_domain: str = ""
     target_domain: str = ""
+    shape: tsv.Shape | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.columns) - set(FIELDS))
@@ -105,7 +106,7 @@ class Reading:
         """Return what the reader of the list needs to know."""
         titles = {key: self.columns[name] for name, key in LOGINS_AND_PASSWORDS.items() if name in self.columns}
         also = dict.fromkeys(title for name, title in self.columns.items() if name not in LOGINS_AND_PASSWORDS)
-        return tsv.Layout(titles, tuple(also), lacks_passwords=True)
+        return tsv.Layout(titles, tuple(also), lacks_passwords=True, shape=self.shape)
 
 
 class Fate(StrEnum):
@@ -183,7 +184,10 @@ class Comparison:
 
 
 def compare(campaign: Campaign, path: Path, reading: Reading) -> Comparison:
-    """Read a list and judge each row of it. Raises ``BadRoster`` for a list that cannot be read, ``OSError``."""
+    """Read a list and judge each row of it, for a campaign that may not be stored yet.
+
+    Raises ``BadRoster`` for a list that cannot be read, ``OSError``.
+    """
     roster = tsv.read(path, Needs(), reading.layout())
     there = {_source_key(account): account for account in _accounts(campaign)}
     judge = _Judge(campaign, there.values(), reading)
@@ -202,6 +206,8 @@ def _unclear(sentence: str) -> Remark:
 
 
 def _accounts(campaign: Campaign) -> Iterable[Account]:
+    if campaign._state.adding:  # it is still being planned
+        return ()
     return Account.objects.filter(campaign=campaign).select_related("source", "target").order_by("pk")
 
 

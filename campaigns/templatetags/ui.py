@@ -180,6 +180,14 @@ def moment(at: datetime | None) -> SafeString | str:
     return _time(at, date_format(local, "H:i:s T" if is_today else "M j, Y, H:i T"))
 
 
+@register.simple_tag
+def plan_time(at: datetime | None) -> SafeString | str:
+    """A time that is planned: day and minute, its zone in its title."""
+    if at is None:
+        return "…"
+    return _time(at, date_format(timezone.localtime(at), "M j, H:i"))
+
+
 def _time(at: datetime, text: str) -> SafeString:
     local = timezone.localtime(at)
     title = date_format(local, "l, F j, Y, H:i:s T")

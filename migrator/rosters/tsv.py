@@ -14,32 +14,62 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from migrator.rosters import cells
 from migrator.rosters.base import BadRoster, Needs, Refusal, Roster, RosterRow
 from migrator.secret import Secret
 
 LINE_BYTES: Final = 64 * 1024
 UTF16_BYTES: Final = 16 * 1024 * 1024  # decoded as a whole
 ROWS: Final = 200_000
+COLUMNS: Final = 200
 SEPARATORS: Final = {"\t": "tab", ",": "comma", ";": "semicolon"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TITLES: Final = {"name": "Name", "password": "Password", "newname": "NewName", "newpassword": "NewPassword"}
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What somebody has looked at and settled: where fields end, and what the columns are called, each differently.
+
+    ``has_heading``: the first line is no account. ``is_harmless``: its cells were made harmless for spreadsheets.
+    """
+
+    separator: str
+    names: Sequence[str]
+    has_heading: bool = True
+    is_harmless: bool = False
+
+    def fields(self, line: str) -> list[str]:
+        """Return the fields of a line as they were meant; none where a quote is not closed."""
+        found = _split(line, self.separator)
+        return [cells.original(cell) for cell in found] if self.is_harmless else found
+
+
+class Look(NamedTuple):
+    """The beginning of a list, before anybody has said what it means."""
+
+    separator: str
+    rows: list[list[str]]  # fields of the first lines that can be read, a heading too if there is one
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """How a list is read where it is not as MoveAccounts has it.
 
-    ``titles`` replaces the titles of the four columns, by their keys name, password, newname and newpassword.
-    ``also``: further columns, by title, handed on in :attr:`RosterRow.others`. ``lacks_passwords``: a password that
-    is not there is no fault of the row; who reads it knows which rows need one.
+    With a ``shape`` columns go by its names, and only those in ``titles`` and ``also`` are read. ``titles`` replaces
+    the titles of the four columns, by their keys name, password, newname and newpassword. ``also``: further columns,
+    by title, handed on in :attr:`RosterRow.others`. ``lacks_passwords``: a password that is not there is no fault of
+    the row; who reads it knows which rows need one.
     """
 
     titles: Mapping[str, str] = field(default_factory=dict)
     also: Sequence[str] = ()
     lacks_passwords: bool = False
+    shape: Shape | None = None
 
     def title(self, key: str) -> str:
         """Return the title of one of the four columns."""
@@ -47,7 +77,8 @@ class Layout:
 
     def keys(self) -> dict[str, str]:
         """Return the four keys, by their titles as they are compared."""
-        return {self.title(key).strip().casefold(): key for key in _TITLES}
+        known = self.titles if self.shape else _TITLES
+        return {self.title(key).strip().casefold(): key for key in known}
 
 
 _USUAL: Final = Layout()
@@ -78,8 +109,9 @@ def read(path: Path, needs: Needs, layout: Layout = _USUAL) -> Roster:
     refusals: list[Refusal] = []
     with path.open("rb") as file:
         lines = (line for line in _lines(file) if line.text is None or line.text.strip())
-        columns = _columns(next(lines, None), needs, layout)
-        for line in lines:
+        first = next(lines, None)
+        columns = _columns(first, needs, layout)
+        for line in lines if first is None or _has_heading(layout) else chain([first], lines):
             made = _row(line, columns, needs, layout)
             if isinstance(made, RosterRow):
                 rows.append(made)
@@ -90,6 +122,35 @@ def read(path: Path, needs: Needs, layout: Layout = _USUAL) -> Roster:
     if not rows and not refusals:
         raise BadRoster("The list names its columns, but no account follows.")
     return Roster(rows, refusals, columns.ignored)
+
+
+def look(path: Path, lines: int = 11) -> Look:
+    """Return how a list begins. Raises ``BadRoster`` where it cannot be one, ``OSError``."""
+    with path.open("rb") as file:
+        found = (line for line in _lines(file) if line.text is None or line.text.strip())
+        first = next(found, None)
+        texts = [_header_text(first, _USUAL)]
+        texts += [line.text for line, _ in zip(found, range(lines - 1), strict=False) if line.text is not None]
+    separator = max(SEPARATORS, key=lambda mark: _regularity(texts, mark))
+    rows = [fields for text in texts if (fields := _split(text, separator))]
+    if max(map(len, rows), default=0) > COLUMNS:
+        raise BadRoster(f"The list has more than {COLUMNS} columns: this is not a list of accounts.")
+    return Look(separator, rows)
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Return each line with its number, as ``read`` counts them; one that is no text is empty."""
+    with path.open("rb") as file:
+        yield from ((line.number, line.text or "") for line in _lines(file))
+
+
+def _regularity(texts: list[str], separator: str) -> tuple[bool, int]:
+    widths = [len(_split(text, separator)) for text in texts]
+    return min(widths) == max(widths) > 1, widths[0]
+
+
+def _has_heading(layout: Layout) -> bool:
+    return layout.shape is None or layout.shape.has_heading
 
 
 def _lines(file: BinaryIO) -> Iterator[_Line]:
@@ -135,8 +196,9 @@ def _utf8(line: bytes) -> str | None:
 def _columns(header: _Line | None, needs: Needs, layout: Layout) -> _Columns:
     text = _header_text(header, layout)
     keys = layout.keys()
-    separator = max(SEPARATORS, key=lambda mark: len(_wanted(text, mark, layout)))
-    fields = _split(text, separator)
+    shape = layout.shape
+    separator = shape.separator if shape else max(SEPARATORS, key=lambda mark: len(_wanted(text, mark, layout)))
+    fields = [*shape.names] if shape else _split(text, separator)
     names = [field.strip().casefold() for field in fields]
     for name in (*keys, *(title.strip().casefold() for title in layout.also)):
         if names.count(name) > 1:
@@ -221,14 +283,14 @@ def _row(line: _Line, columns: _Columns, needs: Needs, layout: Layout) -> Roster
         return Refusal(line.number, "The line is not UTF-8 text. Save the list as UTF-8.")
     if "\0" in line.text:
         return Refusal(line.number, "The line holds a NUL character, which no name and no password can have.")
-    fields = _split(line.text, columns.separator)
+    shape = layout.shape
+    fields = shape.fields(line.text) if shape else _split(line.text, columns.separator)
     if not fields:
         return Refusal(line.number, 'A quoted field is not closed, or goes on after its quote. Inside quotes write "".')
     if len(fields) != columns.width:
         mark = SEPARATORS[columns.separator]
-        return Refusal(
-            line.number, f"The first line names {columns.width} columns ({mark}), this line has {len(fields)}."
-        )
+        told = f"The first line {'names' if _has_heading(layout) else 'has'} {columns.width} columns ({mark})"
+        return Refusal(line.number, f"{told}, this line has {len(fields)}.")
     # spreadsheets leave rows of nothing but separators behind
     return _account(line.number, fields, columns, needs, layout) if any(fields) else None
 

@@ -1,0 +1,360 @@
+"""What is typed to plan a campaign: names and servers, the method, and when its batches begin."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
+
+from campaigns.forms.base import PageForm, style_field
+from campaigns.models import Batch, Connector, Server
+from campaigns.selectors.methods import METHODS, Method
+from campaigns.services import batches
+from migrator.transfer.verify import VerifyLevel
+
+_PAST: Final = timedelta(minutes=2)  # somebody types "now", and sends a moment later
+
+
+class MomentField(forms.DateTimeField):
+    """A day and a time in the reader's zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        wrong = {"invalid": gettext_lazy("Enter a day and a time, as 2030-03-01 22:00.")}
+        super().__init__(widget=widget, required=False, error_messages=wrong, **kwargs)
+
+
+class _ServerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes none at run time
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.host})"
+
+
+class _ConnectorField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
+class ServersForm(PageForm):
+    """Page one: what the campaign is called, from where and to where."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        help_text=gettext_lazy("As you speak of it, for example “University mail 2030”."),
+        error_messages={"required": gettext_lazy("Give the campaign a name.")},
+    )
+    source = _ServerField(
+        Server.objects.order_by("name"),
+        label=gettext_lazy("Old server"),
+        empty_label=gettext_lazy("Choose one"),
+        help_text=gettext_lazy("Where the mail is now."),
+        error_messages={"required": gettext_lazy("Choose the old server.")},
+    )
+    target = _ServerField(
+        Server.objects.order_by("name"),
+        label=gettext_lazy("New server"),
+        empty_label=gettext_lazy("Choose one"),
+        help_text=gettext_lazy("Where it goes."),
+        error_messages={"required": gettext_lazy("Choose the new server.")},
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("source") and found.get("source") == found.get("target"):
+            self.add_error("target", gettext("Old and new are the same server. Choose another one."))
+        return found
+
+
+def _room(room: Connector.Room, label: Any, help_text: Any) -> _ConnectorField:
+    return _ConnectorField(
+        Connector.objects.filter(room=room).order_by("name"),
+        required=False,
+        label=label,
+        empty_label=gettext_lazy("None"),
+        help_text=help_text,
+    )
+
+
+class MethodForm(PageForm):
+    """Page two: the method, the connections it uses, and the options, all with a default."""
+
+    CONNECTIONS: Final = ("source_directory", "target_directory", "source_sessions", "route")
+    OPTIONS: Final = ("verify_level", "catch_up_days", "catch_up_minutes", "refresh_hours", "copies_deleted")
+
+    method = forms.ChoiceField(
+        label=gettext_lazy("Method"), choices=[(one.key, one.title) for one in METHODS], widget=forms.RadioSelect
+    )
+    source_directory = _room(
+        Connector.Room.DIRECTORY,
+        gettext_lazy("Directory of the old server"),
+        gettext_lazy("Locks people on the old server while their last mail is copied."),
+    )
+    target_directory = _room(
+        Connector.Room.DIRECTORY,
+        gettext_lazy("Directory of the new server"),
+        gettext_lazy("Opens them on the new one afterwards. The same directory may govern both."),
+    )
+    source_sessions = _room(
+        Connector.Room.SESSIONS,
+        gettext_lazy("Ending open sessions"),
+        gettext_lazy("Without it, a mail program left open may show the old mailbox until it is restarted."),
+    )
+    route = _room(
+        Connector.Room.ROUTE,
+        gettext_lazy("Route"),
+        gettext_lazy("Leads mail and mail programs to the new server. Without it somebody changes that by hand."),
+    )
+    verify_level = forms.ChoiceField(
+        label=gettext_lazy("How both sides are compared"),
+        choices=[
+            (VerifyLevel.COUNTS.value, gettext_lazy("By number of messages")),
+            (VerifyLevel.LEDGER.value, gettext_lazy("Message by message")),
+            (VerifyLevel.DIGEST.value, gettext_lazy("Message by message, and their whole content")),
+        ],
+        initial=VerifyLevel.LEDGER.value,
+        help_text=gettext_lazy("The deeper, the longer a night takes. Message by message is right for most."),
+    )
+    catch_up_days = forms.IntegerField(
+        label=gettext_lazy("Bring late mail over for (days)"),
+        min_value=0,
+        max_value=3650,
+        initial=7,
+        help_text=gettext_lazy("After the move, what still arrives on the old server follows. 0: not at all."),
+    )
+    catch_up_minutes = forms.IntegerField(
+        label=gettext_lazy("Look for late mail every (minutes)"),
+        min_value=1,
+        max_value=10_080,
+        initial=30,
+        help_text=gettext_lazy("Longer is kinder to the old server."),
+    )
+    refresh_hours = forms.IntegerField(
+        label=gettext_lazy("Copy ahead again every (hours)"),
+        min_value=0,
+        max_value=8760,
+        initial=24,
+        help_text=gettext_lazy("Keeps the last changes few while people wait for their night. 0: never."),
+    )
+    copies_deleted = forms.BooleanField(
+        label=gettext_lazy("Copy messages that are marked as deleted, too"),
+        required=False,
+        help_text=gettext_lazy("Most mail programs hide them; left off, they stay behind and are counted."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        chosen = self.chosen()
+        if chosen and chosen.is_governed and not found.get("source_directory") and "source_directory" in found:
+            self.add_error(
+                "source_directory",
+                gettext("This method locks people through a directory. Choose one, or a method without."),
+            )
+        return found
+
+    def chosen(self) -> Method | None:
+        """Return the method that is chosen."""
+        key = self.cleaned_data.get("method") if hasattr(self, "cleaned_data") else None
+        return next((one for one in METHODS if one.key == key), None)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of ``services.campaigns``. A method that locks nobody uses no directory."""
+        found, chosen = self.cleaned_data, self.chosen()
+        assert chosen is not None
+        connections = {name: found[name] for name in self.CONNECTIONS}
+        if not chosen.is_governed:
+            connections |= {"source_directory": None, "target_directory": None, "source_sessions": None}
+        return {"recipe": chosen.recipe, **connections, **{name: found[name] for name in self.OPTIONS}}
+
+
+class SettingsForm(MethodForm):
+    """Name, method and options of a campaign that is there."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        error_messages={"required": gettext_lazy("Give the campaign a name.")},
+    )
+
+
+class CopyForm(PageForm):
+    """What a copy of a campaign is called."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name of the new campaign"),
+        max_length=100,
+        error_messages={"required": gettext_lazy("Give the campaign a name.")},
+    )
+
+
+class _TimesForm(PageForm):
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        begins_at, ends_at = found.get("window_begins_at"), found.get("window_ends_at")
+        if begins_at and ends_at and begins_at >= ends_at:
+            self.add_error("window_ends_at", gettext("The window must end after it begins."))
+        elif ends_at and ends_at < timezone.now() and "window_ends_at" in self.changed_data:
+            self.add_error("window_ends_at", gettext("The window is over already. Choose a later end."))
+        return found
+
+    def _refuse_past(self, name: str, at: datetime | None) -> None:
+        if at and at < timezone.now() - _PAST and name in self.changed_data:
+            self.add_error(name, gettext("That time is over. Choose a later one, or none."))
+
+
+_WINDOW_BEGINS: Final = {
+    "label": gettext_lazy("Window begins"),
+    "help_text": gettext_lazy("Nobody is moved before. Empty: as soon as you say go."),
+}
+_WINDOW_ENDS: Final = {
+    "label": gettext_lazy("Window ends"),
+    "help_text": gettext_lazy("No move begins after; who has begun is finished."),
+}
+
+
+class CuttingForm(_TimesForm):
+    """How the accounts of a list are cut into batches, and when those begin."""
+
+    size = forms.IntegerField(
+        label=gettext_lazy("Accounts in a batch"), min_value=1, max_value=100_000, initial=batches.SIZE
+    )
+    begin = forms.ChoiceField(
+        label=gettext_lazy("Begin to check and copy"),
+        choices=[
+            ("now", gettext_lazy("Now")),
+            ("at", gettext_lazy("At the time below")),
+            ("by_hand", gettext_lazy("When I press Start on its page")),
+        ],
+        initial="now",
+    )
+    starts_at = MomentField(label=gettext_lazy("Start time"))
+    every_days = forms.IntegerField(
+        label=gettext_lazy("Days between batches"),
+        min_value=0,
+        max_value=365,
+        initial=0,
+        help_text=gettext_lazy("Start and window of each next batch are so much later. 0: all at the same time."),
+    )
+    window_begins_at = MomentField(**_WINDOW_BEGINS)
+    window_ends_at = MomentField(**_WINDOW_ENDS)
+    canary = forms.IntegerField(
+        label=gettext_lazy("First few"),
+        min_value=0,
+        max_value=1_000_000,
+        initial=0,
+        help_text=gettext_lazy("So many are moved first, then the batch waits for your word. 0: no wait."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        if found.get("begin") == "at":
+            if not found.get("starts_at") and "starts_at" not in self.errors:
+                self.add_error("starts_at", gettext("Enter the time at which the first batch begins."))
+            self._refuse_past("starts_at", found.get("starts_at"))
+        return found
+
+    @property
+    def starts_now(self) -> bool:
+        """True when the first batch is to be started at once."""
+        return bool(self.cleaned_data["begin"] == "now")
+
+    def timetable(self) -> batches.Timetable:
+        """Return the timetable."""
+        found = self.cleaned_data
+        every = timedelta(days=found["every_days"]) if found["every_days"] else None
+        starts_at = {"at": found["starts_at"], "now": timezone.now() if every else None, "by_hand": None}
+        return batches.Timetable(starts_at[found["begin"]], found["window_begins_at"], found["window_ends_at"], every)
+
+
+class BatchForm(_TimesForm):
+    """Name, times and limits of one batch."""
+
+    TIMES: Final = ("starts_at", "window_begins_at", "window_ends_at")
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        error_messages={"required": gettext_lazy("Give the batch a name.")},
+    )
+    starts_at = MomentField(
+        label=gettext_lazy("Start time"),
+        help_text=gettext_lazy("Then it begins to check and copy. Empty: when somebody presses Start."),
+    )
+    window_begins_at = MomentField(**_WINDOW_BEGINS)
+    window_ends_at = MomentField(**_WINDOW_ENDS)
+
+    def __init__(self, *args: Any, batch: Batch, **kwargs: Any) -> None:
+        initial = {name: getattr(batch, name) for name in ("name", *self.TIMES, *batches.LIMITS)}
+        super().__init__(*args, initial=initial, **kwargs)
+        for name, (label, help_text) in LIMIT_WORDS.items():
+            lowest, highest = batches.LIMITS[name]
+            field = forms.IntegerField(label=label, help_text=help_text, min_value=lowest, max_value=highest)
+            style_field(field)
+            self.fields[name] = field
+        if batch.started_at is not None:
+            del self.fields["starts_at"]
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean()
+        self._refuse_past("starts_at", found.get("starts_at"))
+        return found
+
+    def timetable(self, batch: Batch) -> batches.Timetable:
+        """Return the times, as they were where the form does not ask."""
+        return batches.Timetable(*(self.cleaned_data.get(name, getattr(batch, name)) for name in self.TIMES))
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits of ``services.batches``."""
+        return {name: self.cleaned_data[name] for name in batches.LIMITS}
+
+
+LIMIT_WORDS: Final = {
+    "canary": (
+        gettext_lazy("First few"),
+        gettext_lazy("So many are moved first, then the batch waits for your word. 0: no wait."),
+    ),
+    "parallel_cutovers": (
+        gettext_lazy("Moved at the same time"),
+        gettext_lazy("How many people are locked and moved at once. More is faster for all and slower for each."),
+    ),
+    "stop_at_failed_percent": (
+        gettext_lazy("Stop when so many are not moved (percent)"),
+        gettext_lazy("The batch pauses itself before a fault reaches everybody."),
+    ),
+    "cutover_seconds": (
+        gettext_lazy("Longest lock of one person (seconds)"),
+        gettext_lazy("Who is not through by then goes back to the old server, before anything was switched."),
+    ),
+    "ready_messages": (
+        gettext_lazy("Copied ahead when fewer new messages than"),
+        gettext_lazy("The last rounds of copying must bring less than this, so that the lock is short."),
+    ),
+    "ready_seconds": (
+        gettext_lazy("… and a round takes less than (seconds)"),
+        gettext_lazy("Both must hold before somebody counts as copied ahead."),
+    ),
+    "max_attempts": (
+        gettext_lazy("Tries before somebody is asked"),
+        gettext_lazy("What may pass by itself is tried again so often."),
+    ),
+}
+
+
+class SplitForm(PageForm):
+    """Into what size a batch is cut."""
+
+    size = forms.IntegerField(
+        label=gettext_lazy("Accounts in a batch"),
+        min_value=1,
+        max_value=100_000,
+        help_text=gettext_lazy("The first ones stay in this batch, the others go into new ones of this size."),
+        error_messages={"required": gettext_lazy("Enter how many accounts a batch shall have.")},
+    )
+
+
+def refused(form: forms.Form, sentence: str, field: str | None = None) -> None:
+    """Put what a service has refused where the page shows it."""
+    form.add_error(field, ValidationError(sentence))

@@ -52,7 +52,11 @@ def guess(look: Look, has_heading: bool | None = None) -> Guess:
     names = _different(first) if has_heading else [f"Column {place}" for place in range(1, width + 1)]
     is_harmless = has_heading and REFUSED_TITLE in first
     shape = Shape(look.separator, names, has_heading, is_harmless)
-    return Guess(shape, _columns(names) if has_heading else _columns_without_heading(look, names))
+    columns = _columns(names) if has_heading else {}
+    if "source_login" not in columns:
+        rows = look.rows[has_heading:]
+        columns |= _login_by_cells(rows, [name for name in names if name not in columns.values()], names)
+    return Guess(shape, columns)
 
 
 def _plain(title: str) -> str:
@@ -96,12 +100,11 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def _columns_without_heading(look: Look, names: Sequence[str]) -> dict[str, str]:
-    """Return what can be told by the cells: a column of addresses is the login, else the first one is."""
-    if not names:
-        return {}
-    for place, name in enumerate(names):
-        cells = [row[place] for row in look.rows if len(row) > place]
+def _login_by_cells(rows: Sequence[Sequence[str]], free: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return what can be told by the cells: a column of addresses is the login, else the first one that is free is."""
+    for name in free:
+        place = names.index(name)
+        cells = [row[place] for row in rows if len(row) > place]
         if cells and all("@" in cell.strip("@") and " " not in cell for cell in cells):
             return {"source_login": name}
-    return {"source_login": names[0]}
+    return {"source_login": free[0]} if free else {}

@@ -149,9 +149,9 @@ def test_a_size_that_is_none_is_refused(operator: Client, text: str) -> None:
 
 def test_a_started_batch_is_not_cut() -> None:
     batch = make_batch(3)
-    with pytest.raises(Refused, match="batch.started"):
+    with pytest.raises(Refused, match=r"batch\.started"):
         batches.split(batch, size=1, actor="test")
-    with pytest.raises(Refused, match="batch.size"):
+    with pytest.raises(Refused, match=r"batch\.size"):
         batches.split(batch, size=0, actor="test")
 
 

@@ -6,7 +6,22 @@ from typing import Final
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from campaigns.views import batches, campaign_list, campaign_new, connectors, dashboard, demo, lists, log, people, proof, reader, servers, sign_in, staff
+from campaigns.views import (
+    batches,
+    campaign_list,
+    campaign_new,
+    connectors,
+    dashboard,
+    demo,
+    lists,
+    log,
+    people,
+    proof,
+    reader,
+    servers,
+    sign_in,
+    staff,
+)
 from campaigns.views.first_link import choose_password, open_link
 from campaigns.views.health import health
 from campaigns.views.home import home

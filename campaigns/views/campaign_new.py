@@ -208,7 +208,7 @@ def discard(request: HttpRequest, draft_id: int) -> HttpResponse:
 def refused_rows(request: HttpRequest, draft_id: int) -> HttpResponseBase:
     """Give the refused rows back, as a file to mend."""
     draft, user = _draft_for(request, draft_id)
-    return list_pages.refused_rows(user, lists.find(user, draft))
+    return list_pages.refused_rows(user, lists.find(user, draft)) or _gone(request, draft)
 
 
 urlpatterns: Final[list[URLPattern]] = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext
 
 from campaigns.forms.lists import ListForm, ReadingForm
@@ -76,14 +76,14 @@ def _reading_form(uploaded: UploadedList) -> ReadingForm:
     )
 
 
-def refused_rows(user: User, uploaded: UploadedList | None) -> StreamingHttpResponse:
-    """Return the refused rows as a file to mend. Whoever has brought the list gets it, nobody else."""
+def refused_rows(user: User, uploaded: UploadedList | None) -> StreamingHttpResponse | None:
+    """Return the refused rows as a file to mend, None where there is no list. Who has brought it gets it alone."""
     if uploaded is None:
-        raise Http404
+        return None
     try:
         header, rows = list_selector.refused_table(uploaded)
-    except (BadRoster, ListGone) as error:
-        raise Http404 from error
+    except (BadRoster, ListGone):
+        return None
     record("list.refused_exported", actor=user, campaign_id=uploaded.campaign_id, rows=len(rows))
     response = StreamingHttpResponse(_with_mark(rows_to_csv(header, rows)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="refused-rows.csv"'

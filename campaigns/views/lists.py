@@ -141,7 +141,7 @@ def discard(request: HttpRequest, campaign_id: int) -> HttpResponse:
 def refused_rows(request: HttpRequest, campaign_id: int) -> HttpResponseBase:
     """Give the refused rows back, as a file to mend."""
     campaign, user = _asked(request, campaign_id)
-    return list_pages.refused_rows(user, lists.find(user, campaign))
+    return list_pages.refused_rows(user, lists.find(user, campaign)) or _gone(request, campaign)
 
 
 urlpatterns: Final[list[URLPattern]] = [

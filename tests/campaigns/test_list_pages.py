@@ -324,7 +324,7 @@ def test_the_file_is_private_and_its_owner_sees_it_alone(operator: Operator) -> 
     other = Client()
     other.force_login(make_user(is_operator=True))
     assert "Use these" not in other.get(operator.address).content.decode()
-    assert other.get(f"{operator.address}/refused.csv").status_code == 404
+    assert other.get(f"{operator.address}/refused.csv")["Location"] == operator.address
 
 
 def test_another_list_takes_the_place_of_the_one_before_and_one_that_is_none_does_not(operator: Operator) -> None:

@@ -50,10 +50,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How something stands, in a glyph and words."""
+    """How something stands, in a glyph and words; ``cause``, why it is not well."""
 
     family: Family
     words: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,9 @@ def breaker(row: Server) -> Standing:
     cause = words.cause(row.breaker_code)
     until = row.breaker_until
     if until is not None and until > timezone.now():
-        told = {"time": date_format(timezone.localtime(until), "H:i"), "cause": cause}
-        return Standing(Family.ATTENTION, gettext("Left in peace until %(time)s. %(cause)s") % told)
-    return Standing(Family.ATTENTION, gettext("Tried with one account at a time. %(cause)s") % {"cause": cause})
+        told = {"time": date_format(timezone.localtime(until), "H:i")}
+        return Standing(Family.ATTENTION, gettext("Left in peace until %(time)s") % told, cause)
+    return Standing(Family.ATTENTION, gettext("Tried with one account at a time"), cause)
 
 
 _CONNECTOR_PLACES: Final = ("source_directory", "target_directory", "route", "source_sessions")

@@ -83,11 +83,12 @@ class Trial:
         bad = next((line for line in self.lines if line.family is Family.FAILED), None)
         if bad is not None:
             return bad.sentence
-        if any(line.family is Family.ATTENTION for line in self.lines):
-            return gettext("It works; something is worth knowing.")
+        note = next((line for line in self.lines if line.family is Family.ATTENTION), None)
+        if note is not None:
+            return gettext("It works. %(note)s") % {"note": note.sentence}
         if any(line.family is Family.WAITING for line in self.lines):
             return gettext("It answers; nobody's mailbox was opened yet.")
-        return gettext("All is well.")
+        return gettext("It works.")
 
 
 def last_trials(kind: str) -> dict[int, Trial]:
@@ -157,7 +158,7 @@ def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
         case "limits":
             return _limits(facts)
         case "sign_in":
-            return gettext("The name and the password of the connection are accepted.")
+            return gettext("Mailferry is let in.")
         case "admin" | "user":
             return _door(look, code, facts)
     return _found(code, facts)
@@ -175,6 +176,8 @@ def _encryption(code: str, facts: Mapping[str, Any]) -> str:
         return gettext("%(version)s; the certificate by %(issuer)s is valid.") % told
     ends = datetime.fromtimestamp(facts["ends_at"], UTC)
     told["day"] = date_format(timezone.localtime(ends), "F j, Y")
+    if _ends_soon(facts):
+        return gettext("%(version)s; the certificate by %(issuer)s ends soon, on %(day)s.") % told
     return gettext("%(version)s; the certificate by %(issuer)s is valid until %(day)s.") % told
 
 

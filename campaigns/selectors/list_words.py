@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.utils.functional import Promise
@@ -13,9 +13,9 @@ from campaigns.services.rosters import Fate
 from campaigns.states import Family
 
 FIELDS: Final[dict[str, Promise]] = {
-    "source_login": gettext_lazy("Old sign-in name or address"),
+    "source_login": gettext_lazy("Old sign-in name"),
     "source_password": gettext_lazy("Old password"),
-    "target_login": gettext_lazy("New sign-in name or address"),
+    "target_login": gettext_lazy("New sign-in name"),
     "target_password": gettext_lazy("New password"),
     "display_name": gettext_lazy("Full name"),
     "phone": gettext_lazy("Phone"),
@@ -48,6 +48,10 @@ _REMARKS: Final[dict[str, Promise]] = {
         "No password for the %(side)s, and no administrator signs in there. Add the password, or let an administrator "
         "give that server an administrator login."
     ),
+    "list.no_passwords": gettext_lazy(
+        "No password, and no administrator signs in on either server. Add the password, or let an administrator give "
+        "the servers administrator logins."
+    ),
     "list.not_yes_or_no": gettext_lazy("“%(column)s” must say yes or no."),
     "list.no_language": gettext_lazy("%(text)s is no language. Write it as en or pt-BR."),
     "list.no_address": gettext_lazy("%(text)s is no mail address. Write it as name@domain."),
@@ -69,13 +73,25 @@ _REMARKS: Final[dict[str, Promise]] = {
 }
 
 
-def remark(code: str, facts: Mapping[str, str]) -> str:
-    """Return the sentence of a remark on a row: what is wrong, and what to do."""
+def reason(remarks: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+    """Return what is wrong with a row, and what to do. What one sentence says is not said twice."""
+    told = list(remarks)
+    codes = [code for code, _ in told]
+    if codes.count("list.no_password") > 1:
+        told = [("list.no_passwords", {}), *(one for one in told if one[0] != "list.no_password")]
+    if "list.one_source" in codes:
+        told = [one for one in told if one[0] != "list.one_target"]
+    return " ".join(_sentence(code, facts) for code, facts in told)
+
+
+def _sentence(code: str, facts: Mapping[str, str]) -> str:
     shown = dict(facts)
     if "side" in shown:
         shown["side"] = str(words.SIDES.get(shown["side"], shown["side"]))
     if "column" in shown:
         shown["column"] = str(FIELDS.get(shown["column"], shown["column"]))
+    if "lines" in shown:  # pages speak of rows
+        shown["lines"] = shown["lines"].replace("Lines ", gettext("Rows") + " ", 1)
     return gettext(str(_REMARKS[code])) % shown
 
 

@@ -178,7 +178,7 @@ def _rows(report: dict[str, Any], kind: str) -> list[LookedAt]:
 def _reason(row: dict[str, Any], kind: str) -> str:
     if kind == "changed":
         return gettext("New: %(fields)s.") % {"fields": list_words.changes(row["changes"])}
-    return " ".join(list_words.remark(code, facts) for code, facts in row["remarks"])
+    return list_words.reason([(code, facts) for code, facts in row["remarks"]])
 
 
 def sample(uploaded: UploadedList, rows: int = 10) -> Sample:
@@ -219,7 +219,7 @@ def refused_table(uploaded: UploadedList) -> tuple[list[str], Sequence[list[Cell
             cell for at, cell in enumerate(fields) if names[at : at + 1] != [list_columns.REFUSED_TITLE]
         ]
         kept += [""] * (len(known) - len(kept))
-        reasons = " ".join(list_words.remark(one.code, one.facts) for one in row.remarks)
+        reasons = list_words.reason([(one.code, one.facts) for one in row.remarks])
         table.append([*kept, gettext("Row %(line)s: %(reasons)s") % {"line": row.line, "reasons": reasons}])
     return header, table
 

@@ -31,6 +31,7 @@ _TITLES: Final = {
 }
 _MEANINGS: Final = {title: field for field, titles in _TITLES.items() for title in titles.split()}
 _SIGN_INS: Final = ("login", "user", "username", "uid", "userid", "benutzer", "benutzername")
+_ADDRESSES: Final = ("mail", "email", "emailaddress", "address")
 
 
 class Guess(NamedTuple):
@@ -92,9 +93,11 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         field = _MEANINGS.get(_plain(name))
         if field == "source_login" and field in columns:
-            # Beside an address the name somebody signs in by is the better one.
+            # Beside an address the name somebody signs in by is the better one; people are found by the other.
             if _plain(name) in _SIGN_INS and _plain(columns[field]) not in _SIGN_INS:
-                columns[field] = name
+                name, columns[field] = columns[field], name
+            if _plain(name) in _ADDRESSES:
+                columns.setdefault("addresses", name)
         elif field:
             columns.setdefault(field, name)
     return columns

@@ -156,6 +156,14 @@ def test_columns_are_guessed_and_corrected(operator: Operator) -> None:
     assert (secret.reveal(), anna.display_name) == ("one-1", "")
 
 
+def test_a_sign_in_name_beside_an_address_is_the_login_and_people_are_found_by_both(operator: Operator) -> None:
+    operator.bring("mail;login;pw\nanna@x.test;aabel;one-1\n")
+    operator.take_in()
+    account = Account.objects.get()
+    assert account.source_login == "aabel"
+    assert {("login", "aabel"), ("address", "anna@x.test")} <= {*account.names.values_list("kind", "value")}
+
+
 def test_a_heading_that_is_none_becomes_an_account_and_back(operator: Operator) -> None:
     give_admins()
     operator.bring("wer\nanna\nbert\n")
@@ -195,9 +203,11 @@ def test_each_refused_row_has_its_number_its_reason_and_what_to_do(operator: Ope
     page = operator.page()
     assert "1 of 5 rows can be used; 4 are refused." in page
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
-    assert re.search(r"Refused 3 bert No password for the old server.* Add the password", text)
+    assert re.search(
+        r"Refused 3 bert No password, and no administrator signs in on either server. Add the password", text
+    )
     assert re.search(r"Refused 4 The first line names 2 columns \(comma\), this line has 3", text)
-    assert re.search(r"Refused 5 anna Lines 2 and 5 name the same old mailbox, anna. Keep one", text)
+    assert re.search(r"Refused 5 anna Rows 2 and 5 name the same old mailbox, anna. Keep one", text)
     operator.take_in()
     assert [account.source_login for account in Account.objects.all()] == ["dora"]
 
@@ -207,7 +217,7 @@ def test_refused_rows_are_mended_in_a_spreadsheet_and_brought_again(operator: Op
     table = operator.refused()
     assert table[0] == ["source_login", "source_password", "display_name", "'=x", "Mailferry: what is wrong"]
     assert table[1][:4] == ["bert", "", "'=HYPERLINK(1)", "'-b"]
-    assert table[1][4].startswith("Row 3: No password for the old server")
+    assert table[1][4].startswith("Row 3: No password, and no administrator")
     assert table[2][:3] == ["carl", "'+2", "'@Carl"]
     operator.take_in()
     anna = vault.unseal(Account.objects.get(), "source_secret")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 from kombu.exceptions import OperationalError as QueueAway
 
 from campaigns.bridge.lease import Lease, LeaseKind
 from campaigns.celery import app
 from campaigns.management.commands.ticker import Ticker
-from campaigns.models import Account, Batch, Campaign, Server, Worker
-from campaigns.services import beats
+from campaigns.models import Account, Batch, Campaign, Server, UploadedList, Worker
+from campaigns.services import beats, lists
 from campaigns.services.scheduling import TickReport
 from campaigns.tasks import _TASKS as TASKS
+from tests.campaigns.factories import make_campaign, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +34,18 @@ def test_a_tick_rings_for_each_account_and_shows_that_it_lives() -> None:
     Ticker(claimed(*leases), rung.append).turn()
     assert rung == leases
     assert Worker.objects.get().name == beats.full_name(beats.TICKER)
+
+
+def test_lists_that_nobody_imported_are_swept_away() -> None:
+    uploaded = lists.take([b"Name,Password\nanna,pw\n"], owner=make_user(is_operator=True), campaign=make_campaign())
+    path = lists.path_of(uploaded)
+    Ticker(claimed(), lambda lease: None).turn()
+    assert path.is_file()
+    UploadedList.objects.update(uploaded_at=timezone.now() - lists.KEPT)
+    os.utime(path, (0, 0))
+    Ticker(claimed(), lambda lease: None).turn()
+    assert not path.exists()
+    assert not UploadedList.objects.exists()
 
 
 def test_each_kind_of_work_goes_to_its_queue() -> None:

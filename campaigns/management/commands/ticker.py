@@ -14,10 +14,11 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 
 from campaigns.bridge.lease import Lease
-from campaigns.services import beats, installation, scheduling
+from campaigns.services import beats, installation, lists, scheduling
 from campaigns.tasks import ring
 
 _TICK_SECONDS: Final = 1.0
+_SWEEP_SECONDS: Final = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Ticker:
         self._ring = ring
         self._stop = threading.Event()
         self._next_beat = 0.0
+        self._next_sweep = 0.0
 
     def stop(self, *_: object) -> None:
         """End after the tick that is going on. May be called by a signal."""
@@ -43,10 +45,11 @@ class Ticker:
             self._stop.wait(_TICK_SECONDS - (time.monotonic() - begun))
 
     def turn(self) -> None:
-        """Do one tick, ring for what it claimed, and beat."""
+        """Do one tick, ring for what it claimed, beat, and now and then sweep."""
         try:
             self._beat()
             self._ring_all(self._tick().claimed)
+            self._sweep()
         except DatabaseError as error:
             log.warning("the database did not answer, the next tick tries again: %s", str(error).strip())
             connection.close()
@@ -59,6 +62,15 @@ class Ticker:
                 log.warning("the queue did not answer, accounts wait for a later tick: %s", error)
                 scheduling.put_back(leases[number:])
                 return
+
+    def _sweep(self) -> None:
+        """Forget uploaded lists that nobody has imported for a day: they hold passwords."""
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+            try:
+                lists.discard_old()
+            except (OSError, installation.Unfit) as error:
+                log.warning("old lists could not be removed: %s", error)
 
     def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:

@@ -286,3 +286,53 @@ def test_rows_may_lack_passwords_where_that_is_said(listed) -> None:
     roster = listed("Name\tPassword\tNewPassword\nann\t\tx\nbob\t\t\n", lacks_passwords=True)
     assert accounts(roster) == [("ann", None, "ann", "x"), ("bob", None, "bob", None)]
     assert accounts(listed("Name\nann\n", lacks_passwords=True)) == [("ann", None, "ann", None)]
+
+
+# --- a list that somebody has looked at
+
+
+@pytest.mark.parametrize(
+    ("content", "separator", "first"),
+    [
+        ("anna@x.test\nbert@x.test\n", "\t", ["anna@x.test"]),
+        ("a;b;c\n1;2;3\n", ";", ["a", "b", "c"]),
+        ("a,b\n1,2\n", ",", ["a", "b"]),
+        ("a\tb,c;d\n1\t2\n", "\t", ["a", "b,c;d"]),
+        ('a,"b;c"\n1,2\n', ",", ["a", "b;c"]),
+    ],
+)
+def test_a_look_tells_where_fields_end(tmp_path: Path, content: str, separator: str, first: list[str]) -> None:
+    path = tmp_path / "list"
+    path.write_text(content)
+    found = tsv.look(path)
+    assert (found.separator, found.rows[0]) == (separator, first)
+
+
+def test_a_look_reads_no_more_than_it_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text("a,b\n" * 50)
+    assert len(tsv.look(path, 5).rows) == 5
+
+
+def test_a_list_of_a_settled_shape_goes_by_its_names_and_reads_only_what_is_asked_for(listed) -> None:
+    shape = tsv.Shape(";", ["Name", "Name (2)", "Password"], has_heading=True)
+    roster = listed(
+        "Name;Name;Password\nanna;aabel;pw\n", titles={"name": "Name (2)"}, lacks_passwords=True, shape=shape
+    )
+    assert accounts(roster) == [("aabel", None, "aabel", None)]
+
+
+def test_a_list_without_a_heading_begins_with_an_account(listed) -> None:
+    shape = tsv.Shape(",", ["Column 1", "Column 2"], has_heading=False)
+    titles = {"name": "Column 1", "password": "Column 2"}
+    roster = listed("anna,one\nbert\ncarl,two\n", titles=titles, shape=shape)
+    assert accounts(roster) == [("anna", "one", "anna", "one"), ("carl", "two", "carl", "two")]
+    assert refusal_of(roster) == (2, "The first line has 2 columns (comma), this line has 1.")
+
+
+def test_cells_that_were_made_harmless_are_as_they_were(listed) -> None:
+    shape = tsv.Shape(",", ["Name", "Password"], is_harmless=True)
+    roster = listed(
+        "Name,Password\nanna,'=1+1\nbert,'quoted\n", titles={"name": "Name", "password": "Password"}, shape=shape
+    )
+    assert [row[1] for row in accounts(roster)] == ["=1+1", "'quoted"]

@@ -7,6 +7,8 @@ from typing import Final
 from django.urls import URLPattern, URLResolver, include, path
 
 from campaigns.views import (
+    account,
+    batch,
     batches,
     campaign_list,
     campaign_new,
@@ -48,6 +50,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *campaign_new.urlpatterns,
     *lists.urlpatterns,
     *batches.urlpatterns,
+    *batch.urlpatterns,
+    *account.urlpatterns,
 ]
 
 handler400: Final = "campaigns.views.uploads.too_large"

@@ -35,11 +35,33 @@ from migrator.journal import StepBegun, StepEvent, StepKind
 from migrator.limits import Clock, SystemClock
 
 BEAT_SECONDS: Final = 2.0
+SHORTEST_SECONDS: Final = 1.0  # of which a pace is made
 MOST_WAITING: Final = 200
 PREFIX: Final = "account."
 SKIPPED: Final = "skipped"  # the engine's reason for folders that a rule leaves out; others show what is elsewhere, too
 # Every pass finds these anew; a history tells each once.
 _REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost, GrantLost)
+
+
+class Pace:
+    """How fast the copying is, measured from beat to beat; the newest counts half, lest it jumps or lags."""
+
+    def __init__(self, clock: Clock, messages: int) -> None:
+        self._clock = clock
+        self._at, self._messages = clock.monotonic(), messages
+        self._rate: float | None = None
+
+    def after(self, messages: int) -> float | None:
+        """Take notice of how many messages are copied by now. Returns messages a second; None before a second is over.
+
+        What follows sooner than a second after the last is measured together with what comes next.
+        """
+        now = self._clock.monotonic()
+        if now - self._at >= SHORTEST_SECONDS:
+            newest = (messages - self._messages) / (now - self._at)
+            self._rate = newest if self._rate is None else (self._rate + newest) / 2
+            self._at, self._messages = now, messages
+        return self._rate
 
 
 class OrmSink:
@@ -61,6 +83,7 @@ class OrmSink:
         self._skipped: int | None = None
         self._counters: dict[str, object] = {}
         self._last = self._clock.monotonic()
+        self._pace = Pace(self._clock, self._messages)
 
     def emit(self, event: Event) -> None:
         """See EventSink."""
@@ -88,6 +111,8 @@ class OrmSink:
         self._last = self._clock.monotonic()
         if not rows and not counters:
             return
+        if "messages_done" in counters:
+            counters["messages_per_second"] = self._pace.after(self._messages)
         self._waiting, self._counters = [], {}
         with transaction.atomic():
             if counters:

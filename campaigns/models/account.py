@@ -60,6 +60,7 @@ class Account(models.Model):
     bytes_total = models.PositiveBigIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
     progress_at = models.DateTimeField(null=True)
+    messages_per_second = models.FloatField(null=True)  # measured over its last beats; old news without a lease
     locked_at = models.DateTimeField(null=True)  # sign-in refused since
     lockout_seconds = models.FloatField(null=True)  # from DISABLE to ENABLE
     catch_up_until = models.DateTimeField(null=True)

@@ -43,8 +43,13 @@ class Page:
 def view(batch_id: int, now: datetime | None = None) -> BatchView:
     """Return one batch. Raises ``Batch.DoesNotExist``."""
     batch = Batch.objects.select_related("campaign__source", "campaign__target").get(pk=batch_id)
+    return look(batch, now or timezone.now())
+
+
+def look(batch: Batch, now: datetime) -> BatchView:
+    """Return how a batch stands that was read already, with its campaign. One query."""
     rows = BatchCount.objects.filter(batch=batch, accounts__gt=0).values_list("state", "accounts")
-    return BatchView(batch, Figures.of(rows), _waits_for(batch, now or timezone.now()))
+    return BatchView(batch, Figures.of(rows), _waits_for(batch, now))
 
 
 def views_of(campaign: Campaign, now: datetime | None = None) -> list[BatchView]:

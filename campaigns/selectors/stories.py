@@ -202,6 +202,15 @@ def _folder_failed(data: Data) -> str:
     return f"{sentence} {_cause(data)}".strip()
 
 
+def _grant_lost(data: Data) -> str:
+    names = {"folder": words.folder(data.get("folder", "")), "who": data.get("who", "")}
+    if not names["who"]:
+        return gettext("The folder %(folder)s was open to others; the old server does not tell to whom.") % names
+    if data.get("is_denial"):
+        return gettext("The folder %(folder)s was closed to %(who)s; on the new server that is not so.") % names
+    return gettext("The folder %(folder)s was open to %(who)s; on the new server it is not.") % names
+
+
 def _reconnecting(data: Data) -> str:
     return f"{_cause(data)} {gettext('Connecting again.')}".strip()
 
@@ -326,6 +335,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.message.left_behind": _left_behind,
     "account.message.altered": _altered,
     "account.flags.lost": _flags_lost,
+    "account.grant.lost": _grant_lost,
     "batch.created": gettext_lazy("Batch made."),
     "batch.filled": _filled,
     "batch.split": gettext_lazy("Cut the batch into smaller ones."),
@@ -357,5 +367,12 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "staff.created": _about(gettext_lazy("A staff login was made for %(user)s."), "user"),
     "demo.room.made": gettext_lazy("Made room in the new mailbox (the demo can)."),
     "staff.password.chosen": gettext_lazy("Chose a password."),
+    "address.removed": _about(gettext_lazy("Address %(host)s is allowed no more."), "host"),
+    "connector.changed": _about(gettext_lazy("Connection %(called)s changed."), "called"),
+    "server.changed": _about(gettext_lazy("Server %(called)s changed."), "called"),
+    "staff.opened": _about(gettext_lazy("Staff login %(user)s opened again."), "user"),
+    "staff.closed": _about(gettext_lazy("Staff login %(user)s closed."), "user"),
+    "staff.password.changed": gettext_lazy("Changed their own password."),
+    "staff.roles.changed": _about(gettext_lazy("Roles of %(user)s changed."), "user"),
     "installation.restored": gettext_lazy("Mailferry was brought back from a backup; every campaign is paused."),
 }

@@ -11,6 +11,7 @@ from typing import Final
 
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
+from campaigns.services.refusals import SENTENCES
 from campaigns.states import FAMILY, AccountState, Family
 from migrator.errors import CATALOGUE, Side
 from migrator.journal import StepKind
@@ -100,7 +101,7 @@ WAITS_FOR: Final = {
     "slot": gettext_lazy("waits for its turn"),
 }
 # Which side a step is about makes another word of it.
-_STEPS_OF_SIDE: Final = {
+_STEPS_OF_SIDE: Final[dict[tuple[str, str], object]] = {
     (StepKind.DISABLE, "target"): gettext_lazy("Lock the new mailbox"),
     (StepKind.ENABLE, "source"): gettext_lazy("Open the old mailbox"),
 }
@@ -119,6 +120,16 @@ SIDES: Final = {"source": gettext_lazy("old server"), "target": gettext_lazy("ne
 OWNERS: Final = {**SIDES, "unknown": gettext_lazy("not known")}
 
 
+# Refusals that speak of states in words which are not those of pages.
+_REFUSALS: Final = {
+    "account.cannot_exclude": gettext_lazy(
+        "Only accounts that wait, are copied ahead or did not move can be left out."
+    ),
+    "account.not_excluded": gettext_lazy("This account is not left out."),
+    "account.nothing_to_undo": gettext_lazy("This account is not being moved: there is nothing to go back from."),
+}
+
+
 def state(code: str) -> str:
     """Return the word for a state."""
     return str(STATES[AccountState(code)])
@@ -127,6 +138,24 @@ def state(code: str) -> str:
 def family_of(code: str) -> Family:
     """Return the family of a state."""
     return FAMILY[AccountState(code)]
+
+
+def family_word(family: Family) -> str:
+    """Return the word for a family where it stands alone."""
+    words = {
+        Family.DONE: gettext("Done"),
+        Family.WORKING: gettext("Working"),
+        Family.READY: gettext("Copied ahead"),
+        Family.WAITING: gettext("Waiting or left out"),
+        Family.ATTENTION: gettext("Needs a decision"),
+        Family.FAILED: gettext("Not moved"),
+    }
+    return words[family]
+
+
+def counted_needs(accounts: int) -> str:
+    """Return how many accounts need the reader: "3 need you"."""
+    return ngettext("%(n)s needs you", "%(n)s need you", accounts) % {"n": f"{accounts:,}"}
 
 
 def family_counted(family: Family, accounts: int) -> str:
@@ -142,9 +171,14 @@ def family_counted(family: Family, accounts: int) -> str:
     return forms[family]
 
 
-def step(kind: StepKind, side: str = "") -> str:
-    """Return the name of a step of a move."""
+def step(kind: str, side: str = "") -> str:
+    """Return the name of a step of a move. ``kind``: a StepKind."""
     return str(_STEPS_OF_SIDE.get((kind, side)) or STEPS[kind])
+
+
+def refusal(code: str) -> str:
+    """Return the sentence for what was asked and is not done, in the words of pages."""
+    return str(_REFUSALS.get(code) or _sided(gettext(SENTENCES[code])))
 
 
 def folder(name: str) -> str:
@@ -172,6 +206,11 @@ def cure(code: str, side: str = "", facts: Mapping[str, object] | None = None) -
     return _worded(CATALOGUE.get(code, CATALOGUE["unknown"]).next_step, side, facts)
 
 
+def decision() -> str:
+    """Return what to do where Mailferry does not decide alone. Nothing is lost by waiting, but the user waits, too."""
+    return gettext("All mail is safe, and the user is locked out. Look again or go on first; else say where they are.")
+
+
 def _worded(message: str, side: str, facts: Mapping[str, object] | None) -> str:
     words = {"side": SIDES.get(side, gettext("server")), **(facts or {})}
     text = gettext(message).format_map(_Blanks(words)) if message else ""
@@ -193,8 +232,13 @@ _SIDES_IN_TEXT: Final = (
 )
 
 
-def _named(text: str, side: str) -> str:
+def _sided(text: str) -> str:
     for pattern, words in _SIDES_IN_TEXT:
         text = pattern.sub(words, text)
+    return text
+
+
+def _named(text: str, side: str) -> str:
+    text = _sided(text)
     which = _OLD_AND_NEW.get(Side(side).value if side in list(Side) else "")
     return re.sub(r"\b([Tt]he) server\b", rf"\1 {which} server", text) if which else text

@@ -145,6 +145,17 @@ def duration(seconds: float | timedelta | None) -> str:
 
 
 @register.filter
+def roughly(seconds: float | None) -> str:
+    """How long about: 40 s, 25 min, 2 h, 3 d. For what is foreseen and not known."""
+    if seconds is None:
+        return ""
+    for length, unit in ((86400, gettext("d")), (3600, gettext("h")), (60, gettext("min"))):
+        if seconds >= 1.5 * length:
+            return f"{round(seconds / length)} {unit}"
+    return f"{max(1, round(seconds))} {gettext('s')}"
+
+
+@register.filter
 def ago(at: datetime | None) -> str:
     """How long ago, roughly; days as a date."""
     if at is None:
@@ -186,6 +197,24 @@ def plan_time(at: datetime | None) -> SafeString | str:
     if at is None:
         return "…"
     return _time(at, date_format(timezone.localtime(at), "M j, H:i"))
+
+
+@register.simple_tag
+def to_the_minute(at: datetime | None) -> SafeString | str:
+    """A time within a sentence: its hour and minute, before them its day unless that is today."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return _time(at, date_format(local, "H:i" if local.date() == timezone.localdate() else "M j, H:i"))
+
+
+@register.simple_tag
+def short_moment(at: datetime | None) -> SafeString | str:
+    """A time in a narrow column: of today its hour, else its day. The moment itself is in its title."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return _time(at, date_format(local, "H:i:s" if local.date() == timezone.localdate() else "M j"))
 
 
 def _time(at: datetime, text: str) -> SafeString:

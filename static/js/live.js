@@ -1,5 +1,6 @@
 // Live parts: an element with data-live="SECONDS" asks the server for itself so often, while the tab is seen. The
-// answer is HTML with hx-swap-oob parts, or 204 when nothing has changed. Checked boxes, open details and the focus
+// answer is HTML with hx-swap-oob parts, or 204 when nothing has changed. X-Live-Seconds sets the pace anew, 0 ends it:
+// nothing happens any more without a person. Checked boxes, open details and the focus
 // survive; rows are not re-sorted under the cursor, for the server sends them one by one.
 //
 //   <div data-live="2" hx-get="..." hx-trigger="live" hx-swap="none"></div>
@@ -32,19 +33,22 @@ function restore(target) {
 function begin(part) {
   let seconds = Number(part.dataset.live);
   let isAsking = false;
+  let isOver = false;
   const ask = () => {
-    if (document.visibilityState !== 'visible' || isAsking || !part.isConnected) return;
+    if (document.visibilityState !== 'visible' || isAsking || isOver || !part.isConnected) return;
     isAsking = true;
     window.htmx.trigger(part, 'live');
   };
   const again = () => {
-    if (!part.isConnected) return;
+    if (!part.isConnected || isOver) return;
     ask();
     setTimeout(again, seconds * 1000);
   };
   part.addEventListener('htmx:afterRequest', (event) => {
     isAsking = false;
-    const told = Number(event.detail.xhr?.getResponseHeader('X-Live-Seconds'));
+    const header = event.detail.xhr?.getResponseHeader('X-Live-Seconds');
+    const told = Number(header);
+    isOver = header === '0';
     if (told) seconds = told;
     else if (!event.detail.successful) seconds = IDLE_SECONDS;
     const seen = event.detail.xhr?.getResponseHeader('X-Live-Seen');

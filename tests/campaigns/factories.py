@@ -54,8 +54,10 @@ def make_batch(
     if started:
         batches.start(batch, actor="test")
     Batch.objects.filter(pk=batch.pk).update(**fields)
-    for account in batch.accounts.all():
-        put(account, state)
+    if state is not S.NEW:
+        batch.accounts.update(state=state, owner=OWNERS.get(state, Owner.SOURCE))
+        BatchCount.objects.filter(batch=batch, state=S.NEW).update(accounts=0)
+        BatchCount.objects.filter(batch=batch, state=state).update(accounts=count)
     return Batch.objects.select_related("campaign").get(pk=batch.pk)
 
 

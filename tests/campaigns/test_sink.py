@@ -115,6 +115,16 @@ def test_messages_that_are_compared_are_not_counted_as_copied(sink: OrmSink, acc
     assert counters(account) == (0, 0, 0, 0)
 
 
+def test_the_pace_is_measured_from_beat_to_beat_and_the_newest_counts_half(
+    sink: OrmSink, account: Account, clock: FakeClock
+) -> None:
+    for messages, pace in ((100, 50.0), (20, 30.0), (0, 15.0)):
+        clock.wait(BEAT_SECONDS)
+        sink.emit(Progress(messages=messages, size_bytes=1))
+        account.refresh_from_db()
+        assert account.messages_per_second == pytest.approx(pace)
+
+
 def test_messages_left_behind_wait_for_the_beat_and_are_all_there(sink: OrmSink) -> None:
     for uid in range(MOST_WAITING + 5):
         error = MigratorError("message.refused", reply="because of its subject")

@@ -5,7 +5,7 @@ A list that comes again changes what it says anew, adds what is new, and only te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from migrator.errors import N_
 _ROWS_AT_ONCE: Final = 500
 # Columns of which the names are made that people search by.
 _NAMING: Final = frozenset({"addresses", "display_name", "department", "phone", "target_login"})
+_NAME: Final = f"INSERT INTO {AccountName._meta.db_table} (account_id, kind, value) VALUES (%s, %s, %s)"
 _SEAL: Final = f"UPDATE {Account._meta.db_table} SET source_secret = %s, target_secret = %s WHERE id = %s"
 
 
@@ -166,17 +167,22 @@ def _seal(rows: Iterable[Row]) -> None:
 
 def _write_names(rows: Sequence[Row]) -> None:
     """Write the names people search by; addresses that the list does not speak of stay."""
-    fresh: list[AccountName] = []
     for some in _pieces([account.pk for account in _accounts(rows)]):
         present = AccountName.objects.filter(account__in=some)
         present.exclude(kind__in=names.OF_ADDRESSES).delete()
     spoken = [account.pk for row in rows if row.addresses is not None for account in _accounts([row])]
     for some in _pieces(spoken):
         AccountName.objects.filter(account__in=some, kind__in=names.OF_ADDRESSES).delete()
+    with connection.cursor() as cursor:  # a dozen names an account: bulk_create() takes several times as long
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            cursor.executemany(_NAME, [*_names_of(rows[start : start + _ROWS_AT_ONCE])])
+
+
+def _names_of(rows: Iterable[Row]) -> Iterator[tuple[int, str, str]]:
     for row in rows:
         if row.account:
-            fresh += names.rows_of(row.account, row.addresses or ())
-    AccountName.objects.bulk_create(fresh, batch_size=_ROWS_AT_ONCE)
+            for kind, value in names.pairs_of(row.account, row.addresses or ()):
+                yield row.account.pk, kind, value
 
 
 def _event(row: Row, actor: Actor) -> Event:

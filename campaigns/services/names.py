@@ -35,13 +35,18 @@ def normalised(kind: str, text: str) -> str:
 
 def rows_of(account: Account, addresses: Iterable[str]) -> list[AccountName]:
     """Return the names of a stored account, each once, without storing them. ``addresses``: those beside its logins."""
+    return [AccountName(account=account, kind=kind, value=value) for kind, value in pairs_of(account, addresses)]
+
+
+def pairs_of(account: Account, addresses: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (kind, value) of the names of an account, each once. ``addresses``: those beside its logins."""
     others = list(addresses)
     logins = (account.source_login, account.target_login)
     given = [(LOGIN, normalised(LOGIN, login)) for login in logins]
     given += [(ADDRESS, normalised(ADDRESS, address)) for address in others]
     given += [(NAME, normalised(NAME, account.display_name)), *_of_phone(account.phone)]
     given += derived(account.display_name, account.department, logins, others)
-    return [AccountName(account=account, kind=kind, value=value) for kind, value in dict.fromkeys(given) if value]
+    return [(kind, value) for kind, value in dict.fromkeys(given) if value]
 
 
 def _of_phone(phone: str) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -175,13 +175,10 @@ def _started(request: HttpRequest, done: Started) -> HttpResponse:
 
 
 def _place_after(done: Started) -> str:
-    try:
-        if done.waits_for_proof:
-            return reverse("campaign_prove", args=[done.campaign.pk])
-        if len(done.batches) == 1:
-            return reverse("batch", args=[done.batches[0].pk])
-    except NoReverseMatch:  # goes when those pages are there
-        pass
+    if done.waits_for_proof:
+        return reverse("campaign_prove", args=[done.campaign.pk])
+    if len(done.batches) == 1:
+        return reverse("batch", args=[done.batches[0].pk])
     return reverse("batches", args=[done.campaign.pk])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 
 from campaigns.models import User
@@ -51,14 +51,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def _places(theirs: frozenset[Verb]) -> list[Place]:
-    places = []
-    for part, words, name, any_of in _PLACES:
-        if theirs & {*any_of}:
-            try:
-                places.append(Place(part, str(words), reverse(name)))
-            except NoReverseMatch:  # goes when all pages are there
-                continue
-    return places
+    return [Place(part, str(words), reverse(name)) for part, words, name, any_of in _PLACES if theirs & {*any_of}]
 
 
 def theme_of(request: HttpRequest) -> str:

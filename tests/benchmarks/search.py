@@ -85,7 +85,8 @@ def main() -> None:
     made = setup_databases(verbosity=0, interactive=False)
     try:
         build(count)
-        print(f"{connection.vendor}, {count} accounts, {AccountName.objects.count()} names")
+        load = os.getloadavg()[0]
+        print(f"{connection.vendor}, {count} accounts, {AccountName.objects.count()} names, load {load:.1f}")
         worst = max(measure(query) for query in QUERIES)
         assert Account.objects.count() == count
     finally:

@@ -80,6 +80,7 @@ class OrmSink:
         self._is_copying = True
         self._messages = account.messages_done
         self._bytes = account.bytes_done
+        self._pending = account.messages_pending
         self._skipped: int | None = None
         self._counters: dict[str, object] = {}
         self._last = self._clock.monotonic()
@@ -140,8 +141,10 @@ class OrmSink:
             return
         self._messages += event.messages
         self._bytes += event.size_bytes
+        self._pending = max(0, self._pending - event.messages)
         self._counters |= {
             "messages_done": self._messages,
+            "messages_pending": self._pending,
             "bytes_done": self._bytes,
             "progress_at": timezone.now(),
         }
@@ -149,7 +152,9 @@ class OrmSink:
     def _plan(self, event: PassPlanned) -> None:
         """Take the totals: what is there, and what this pass will move. Folders left out are told after it."""
         self._skipped = 0
+        self._pending = event.messages
         self._counters |= {
+            "messages_pending": self._pending,
             "messages_total": self._messages + event.messages,
             "bytes_total": self._bytes + event.size_bytes,
             "progress_at": timezone.now(),

@@ -6,7 +6,7 @@ Services write, selectors read. State changes go through ``services.accounts.tra
 from __future__ import annotations
 
 from campaigns.models.account import Account, AccountName
-from campaigns.models.campaign import Batch, BatchCount, Campaign
+from campaigns.models.campaign import Batch, BatchCount, BatchMail, Campaign, MovedHour
 from campaigns.models.draft import CampaignDraft, UploadedList
 from campaigns.models.event import Event
 from campaigns.models.ledger import LedgerFolder, LedgerLeaf, LeftBehindMessage
@@ -20,6 +20,7 @@ __all__ = [
     "AllowedAddress",
     "Batch",
     "BatchCount",
+    "BatchMail",
     "Campaign",
     "CampaignDraft",
     "Connector",
@@ -28,6 +29,7 @@ __all__ = [
     "LedgerFolder",
     "LedgerLeaf",
     "LeftBehindMessage",
+    "MovedHour",
     "OneTimeLink",
     "Run",
     "Server",

@@ -57,6 +57,8 @@ class Account(models.Model):
     messages_done = models.PositiveBigIntegerField(default=0)
     messages_left = models.PositiveBigIntegerField(default=0)  # left behind, each with its reason
     messages_skipped = models.PositiveBigIntegerField(default=0)  # of these: in folders that a rule leaves out
+    messages_pending = models.PositiveBigIntegerField(default=0)  # of the pass that was planned last: not copied yet
+    outcomes = models.JSONField(default=dict)  # where messages ended, as the ledger said last (services.mail_counts)
     bytes_total = models.PositiveBigIntegerField(default=0)
     bytes_done = models.PositiveBigIntegerField(default=0)
     progress_at = models.DateTimeField(null=True)
@@ -84,6 +86,11 @@ class Account(models.Model):
             models.Index(fields=("lease_until",), name="account_lease", condition=Q(lease_until__isnull=False)),
             models.Index(fields=("batch", "state_since"), name="account_ready_since", condition=Q(state="ready")),
             models.Index(fields=("campaign", "error_code"), name="account_cause", condition=~Q(error_code="")),
+            models.Index(
+                fields=("campaign", "lockout_seconds"),
+                name="account_lockout",
+                condition=Q(lockout_seconds__isnull=False),
+            ),
             models.Index(fields=("told_at",), name="account_told", condition=Q(told_at__isnull=False)),
         )
         constraints = (

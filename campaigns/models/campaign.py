@@ -66,3 +66,38 @@ class BatchCount(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("batch", "state"), name="batch_count_state"),)
+
+
+class BatchMail(models.Model):
+    """Where every message of a batch is, and how much mail has moved: added up from its accounts by the ticker."""
+
+    batch = models.OneToOneField(Batch, on_delete=models.CASCADE, primary_key=True, related_name="mail")
+    counted_at = models.DateTimeField()
+    counted_accounts = models.PositiveIntegerField(default=0)  # of which a pass has listed the mail
+    # Each message is in one of these. The names are those of services.mail_counts.BOXES.
+    moved = models.PositiveBigIntegerField(default=0)
+    ahead = models.PositiveBigIntegerField(default=0)
+    pending = models.PositiveBigIntegerField(default=0)
+    already = models.PositiveBigIntegerField(default=0)
+    skipped = models.PositiveBigIntegerField(default=0)
+    removed = models.PositiveBigIntegerField(default=0)
+    flagged = models.PositiveBigIntegerField(default=0)
+    empty = models.PositiveBigIntegerField(default=0)
+    left = models.PositiveBigIntegerField(default=0)
+    bytes_total = models.PositiveBigIntegerField(default=0)
+    bytes_done = models.PositiveBigIntegerField(default=0)
+    bytes_moved = models.PositiveBigIntegerField(default=0)  # of accounts that are done
+    bytes_per_second = models.FloatField(default=0.0)
+    mark_at = models.DateTimeField()  # since when, and from how many bytes on, the rate is measured
+    mark_bytes = models.PositiveBigIntegerField(default=0)
+
+
+class MovedHour(models.Model):
+    """How many accounts of a batch came to the new server in an hour, less those taken back: kept by transitions."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="moved_hours", db_index=False)
+    hour = models.DateTimeField()  # its begin
+    accounts = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("batch", "hour"), name="moved_hour_once"),)

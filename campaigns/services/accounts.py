@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from campaigns.bridge.lease import STOPPABLE, Lease, LeaseLost, take_owner, write
-from campaigns.models import Account, Batch, BatchCount
+from campaigns.models import Account, Batch, BatchCount, MovedHour
 from campaigns.services import breakers, campaigns, secrets
 from campaigns.services.events import Actor, record
 from campaigns.services.refusals import Refused
@@ -109,6 +109,7 @@ def transition(
             pk=account_id
         )
         _count(account.batch_id, expect, to)
+        _count_moved(account.batch_id, (to is _S.DONE) - (expect is _S.DONE))
         _follow_up(account, expect, to, edge)
         _tell(account, f"account.state.{to}", actor, start=expect, edge=edge, reason=reason)
 
@@ -129,6 +130,17 @@ def _count(batch_id: int, start: AccountState, end: AccountState) -> None:
         if not rows.update(accounts=F("accounts") + more):
             BatchCount.objects.get_or_create(batch_id=batch_id, state=state)
             rows.update(accounts=F("accounts") + more)
+
+
+def _count_moved(batch_id: int, more: int) -> None:
+    """Note in which hour accounts came to the new server, for the curve of a campaign."""
+    if not more:
+        return
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    rows = MovedHour.objects.filter(batch=batch_id, hour=hour)
+    if not rows.update(accounts=F("accounts") + more):
+        MovedHour.objects.get_or_create(batch_id=batch_id, hour=hour)
+        rows.update(accounts=F("accounts") + more)
 
 
 def _follow_up(account: Account, start: AccountState, end: AccountState, edge: str) -> None:

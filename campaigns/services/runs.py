@@ -23,7 +23,7 @@ from campaigns.bridge.lease import Lease, LeaseLost, StopReason, hold, write
 from campaigns.bridge.ledger import OrmLedger, storable
 from campaigns.bridge.sink import OrmSink
 from campaigns.models import Account, Run
-from campaigns.services import accounts, breakers, folder_rules, preflights
+from campaigns.services import accounts, breakers, folder_rules, mail_counts, preflights
 from campaigns.services.events import record
 from campaigns.states import AccountState
 from migrator import cutover
@@ -256,20 +256,9 @@ def _count_mail(work: _Work) -> None:
     Messages of folders that a rule leaves out are in no ledger, and left behind all the same.
     """
     states = work.ledger.states()
-    totals = [(outcome, count) for state in states for outcome, count in state.totals.items()]
-    there = sum(count for outcome, count in totals if outcome.is_on_target)
-    left = sum(count for outcome, count in totals if not outcome.is_on_target)
-    removed = sum(state.removed for state in states)
     size, skipped = Account.objects.values_list("bytes_done", "messages_skipped").get(pk=work.account.pk)
     skipped = work.sink.skipped_messages(skipped)
-    write(
-        work.lease,
-        messages_total=max(0, there + left - removed) + skipped,
-        messages_done=max(0, there - removed),
-        messages_left=left + skipped,
-        messages_skipped=skipped,
-        bytes_total=size,
-    )
+    write(work.lease, bytes_total=size, **mail_counts.columns(states, skipped))
 
 
 # The night

@@ -6,12 +6,13 @@ The figures are of one kind: what a campaign of universities' size looks like on
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from campaigns.models import Account, AccountName, Batch, BatchCount, Campaign, Event, JournalEntry
-from campaigns.services import batches, campaigns, names
+from campaigns.models import Account, AccountName, Batch, BatchCount, Campaign, Event, JournalEntry, MovedHour
+from campaigns.services import batches, campaigns, mail_counts, names
 from campaigns.states import AccountState, Owner
 from tests.campaigns.factories import make_server
 
@@ -51,7 +52,9 @@ def platform(accounts: int = 1000, *, seed: int = 7, name: str = "Northfield Mai
         if day <= 0:
             times |= {"started_at": begins - timedelta(days=2), "go_at": begins}
         Batch.objects.filter(pk=batch.pk).update(**times, name=title, ended_at=begins if day < 0 else None)
-        _stand(batch, states, accounts, chance)
+        _stand(batch, states, accounts, chance, begins)
+        if day <= 0:
+            mail_counts.count(batch.pk, now)
     return campaign
 
 
@@ -75,7 +78,7 @@ def _batch(campaign: Campaign, title: str, count: int, number: int, chance: rand
     return batch
 
 
-def _stand(batch: Batch, states: dict[AccountState, int], count: int, chance: random.Random) -> None:
+def _stand(batch: Batch, states: dict[AccountState, int], count: int, chance: random.Random, begins: datetime) -> None:
     """Put each account where it stands, with its figures, its cause and its events."""
     rare_first = sorted(states.items(), key=lambda item: item[1])
     wanted = [state for state, per_thousand in rare_first for _ in range(max(1, per_thousand * count // 1000))]
@@ -83,15 +86,35 @@ def _stand(batch: Batch, states: dict[AccountState, int], count: int, chance: ra
     rows, events = list(batch.accounts.all()), []
     for account, state in zip(rows, wanted, strict=False):
         _dress(account, state, chance)
+        if begins < timezone.now() - timedelta(hours=10) and state is S.DONE:  # in its own night, not in this one
+            account.state_since = begins + timedelta(minutes=chance.randrange(1, 400))
         events.append(_event(account, f"account.state.{state.value}"))
-    columns = ["state", "owner", "messages_total", "messages_done", "bytes_total", "bytes_done", "messages_left"]
+    columns = [
+        "messages_pending",
+        "outcomes",
+        "state",
+        "owner",
+        "messages_total",
+        "messages_done",
+        "bytes_total",
+        "bytes_done",
+        "messages_left",
+    ]
     columns += ["error_code", "error_side", "error_reply", "error_at", "state_since", "lockout_seconds", "step"]
     columns += ["lease_until", "lease_epoch", "lease_kind", "progress_at", "locked_at", "waiting_for", "resume_state"]
     Account.objects.bulk_update(rows, columns, batch_size=200)
     Event.objects.bulk_create(events)
+    hours = Counter(
+        account.state_since.replace(minute=0, second=0, microsecond=0) for account in rows if _is_done(account)
+    )
+    MovedHour.objects.bulk_create(MovedHour(batch=batch, hour=hour, accounts=hours[hour]) for hour in hours)
     for state in S:
         there = sum(account.state == state for account in rows)
         BatchCount.objects.filter(batch=batch, state=state).update(accounts=there)
+
+
+def _is_done(account: Account) -> bool:
+    return account.state == S.DONE
 
 
 def _dress(account: Account, state: AccountState, chance: random.Random) -> None:
@@ -103,8 +126,16 @@ def _dress(account: Account, state: AccountState, chance: random.Random) -> None
     share = {S.DONE: 1.0, S.READY: 1.0, S.NEW: 0.0, S.FAILED: chance.random() * 0.9}.get(state, chance.random())
     account.messages_done = int(account.messages_total * share)
     account.bytes_done = int(account.bytes_total * share)
+    account.messages_pending = account.messages_total - account.messages_done
+    account.outcomes = {"there": account.messages_done, "done": account.messages_done}
+    if state is S.DONE:
+        left = chance.randrange(3) // 2
+        account.messages_left, account.messages_total = left, account.messages_done + left
+        account.outcomes |= {"left": left, "already": account.messages_done // 400, "removed": chance.randrange(5)}
     if state is S.DONE:
         account.owner, account.lockout_seconds = Owner.TARGET, chance.lognormvariate(3, 0.7)
+    if state is not S.NEW:
+        account.progress_at = account.state_since
     if state in (S.STAGING, S.CUTTING_OVER, S.ROLLING_BACK):
         account.lease_until, account.lease_epoch = now + timedelta(minutes=1), 1
         account.lease_kind = "cutover" if state is S.CUTTING_OVER else "stage"

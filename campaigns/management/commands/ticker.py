@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 
 from campaigns.bridge.lease import Lease
-from campaigns.services import beats, installation, lists, scheduling
+from campaigns.services import beats, installation, lists, mail_counts, scheduling
 from campaigns.tasks import ring
 
 _TICK_SECONDS: Final = 1.0
@@ -26,9 +26,15 @@ log = logging.getLogger(__name__)
 class Ticker:
     """Ticks until it is told to stop. Nothing that goes wrong outside ends it: the next tick tries again."""
 
-    def __init__(self, tick: Callable[[], scheduling.TickReport], ring: Callable[[Lease], None]) -> None:
+    def __init__(
+        self,
+        tick: Callable[[], scheduling.TickReport],
+        ring: Callable[[Lease], None],
+        count: Callable[[], object] = lambda: None,
+    ) -> None:
         self._tick = tick
         self._ring = ring
+        self._count = count
         self._stop = threading.Event()
         self._next_beat = 0.0
         self._next_sweep = 0.0
@@ -45,10 +51,11 @@ class Ticker:
             self._stop.wait(_TICK_SECONDS - (time.monotonic() - begun))
 
     def turn(self) -> None:
-        """Do one tick, ring for what it claimed, beat, and now and then sweep."""
+        """Do one tick, ring for what it claimed, and beat; count mail for pages, and now and then sweep."""
         try:
             self._beat()
             self._ring_all(self._tick().claimed)
+            self._count()
             self._sweep()
         except DatabaseError as error:
             log.warning("the database did not answer, the next tick tries again: %s", str(error).strip())
@@ -86,7 +93,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         installation.require_ready()
-        ticker = Ticker(scheduling.tick, ring)
+        ticker = Ticker(scheduling.tick, ring, mail_counts.count_next)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, ticker.stop)
         ticker.run()

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from django.utils import timezone
 from django.utils.dates import WEEKDAYS
 
-from campaigns.models import Batch
+from campaigns.models import Batch, BatchMail
 from campaigns.selectors import words
 from campaigns.selectors.figures import Figures
 from campaigns.states import AccountState, Family
@@ -21,6 +21,7 @@ class Part:
 
     batch: Batch
     figures: Figures
+    mail: BatchMail | None = None
 
     @property
     def family(self) -> Family:

@@ -56,6 +56,7 @@ staff_close             -    -    -    -    -    yes
 staff_open              -    -    -    -    -    yes
 campaign_prove          -    -    yes  -    -    -
 campaign                -    -    yes  -    yes  yes
+campaign_csv            -    -    yes  -    yes  -
 people                  -    -    yes  yes  yes  yes
 person                  -    -    yes  yes  yes  yes
 note_call               -    -    yes  yes  -    -

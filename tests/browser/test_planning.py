@@ -73,7 +73,7 @@ def test_an_operator_goes_from_an_empty_panel_to_a_started_batch_by_keyboard(ope
     press(page, "Read the list")
     expect(page.locator(".mf-sentence")).to_have_text("2 of 2 rows can be used.")
     press(page, "Start with 2 accounts")
-    expect(page.get_by_role("status")).to_contain_text("University mail has begun.")
+    expect(page.locator(".mf-told")).to_contain_text("University mail has begun.")
     batch = Batch.objects.get()
     assert batch.started_at
     assert batch.accounts.count() == 2

@@ -321,7 +321,8 @@ SCRIPTS: Final[dict[Situation, _Script]] = {
         (_AS_ALWAYS, _("Other people of the same group may be on the new server already.")),
         (
             _("Your mailbox has not been moved yet, because the password that we have for it is not accepted."),
-            _("You can work as always. To move you, we need the password with which you sign in now."),
+            _("You can work as always. Our staff get in touch with you about it."),
+            _("Please do not tell your password to anybody on the telephone, not even to me."),
         ),
         (_("That the move happens at once: the password is tried first."), _NO_OLD_SETTINGS),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,13 +28,13 @@ class Cause:
     batch_id: int
     first_at: datetime | None
     last_at: datetime | None
-    family: Family = Family.FAILED
+    family: Family
 
 
 def of_campaign(campaign: Campaign, most: int = MOST) -> list[Cause]:
     """Return the causes for which accounts of ``campaign`` failed or need a decision now."""
     rows = Account.objects.filter(campaign=campaign, state__in=_STATES).exclude(error_code="")
-    counted = rows.values("error_code", "error_side", "batch").annotate(
+    counted = rows.values("error_code", "error_side", "batch", "state").annotate(
         accounts=Count("pk"), first=Min("error_at"), last=Max("error_at")
     )
     found: dict[tuple[str, str], list[dict[str, object]]] = {}
@@ -44,14 +45,18 @@ def of_campaign(campaign: Campaign, most: int = MOST) -> list[Cause]:
 
 
 def _cause(code: str, side: str, parts: list[dict[str, object]]) -> Cause:
-    counts = {int(str(part["batch"])): int(str(part["accounts"])) for part in parts}
+    counts: Counter[int] = Counter()
+    for part in parts:
+        counts[int(str(part["batch"]))] += int(str(part["accounts"]))
+    has_failed = any(part["state"] == AccountState.FAILED for part in parts)
     times = [at for part in parts for at in (part["first"], part["last"]) if isinstance(at, datetime)]
     return Cause(
         code=code,
         sentence=words.cause(code, side),
-        accounts=sum(counts.values()),
+        accounts=counts.total(),
         batches=len(counts),
         batch_id=max(counts, key=lambda key: (counts[key], -key)),
         first_at=min(times, default=None),
         last_at=max(times, default=None),
+        family=Family.FAILED if has_failed else Family.ATTENTION,
     )

@@ -19,15 +19,13 @@ S = AccountState
 
 
 def look(page: Page, address: str) -> None:
-    """See that a page has no fault in both themes and never scrolls sideways."""
+    """See that a page has no fault, wide and light as narrow and dark, and never scrolls sideways."""
     page.goto(address)
-    for viewport in (WIDE, NARROW):
-        page.set_viewport_size({"width": viewport["width"], "height": viewport["height"]})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (address, viewport)
-        for theme in ("light", "dark"):
-            page.evaluate("theme => document.documentElement.setAttribute('data-bs-theme', theme)", theme)
-            assert violations(page) == [], (address, viewport, theme)
-    page.set_viewport_size({"width": WIDE["width"], "height": WIDE["height"]})
+    for size, theme in ((WIDE, "light"), (NARROW, "dark")):
+        page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        page.evaluate("theme => document.documentElement.setAttribute('data-bs-theme', theme)", theme)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (address, theme)
+        assert violations(page) == [], (address, theme)
 
 
 def test_helpdesk_goes_from_the_bare_address_to_an_answer_and_a_note_by_keyboard(open_as: SignIn) -> None:
@@ -130,19 +128,27 @@ def test_the_log_is_filtered_and_says_what_is_wrong_with_a_filter(open_as: SignI
     expect(page.get_by_label("What", exact=True)).to_have_value("batches")
 
 
-def test_helpdesks_pages_have_no_fault(open_as: SignIn) -> None:
+@pytest.mark.parametrize("state", [S.DONE, S.FAILED, S.HELD, S.STAGING])
+def test_the_page_of_a_person_has_no_fault(open_as: SignIn, state: AccountState) -> None:
     scenes.platform(12)
     page = open_as(is_helpdesk=True)
-    for state in (S.DONE, S.FAILED, S.HELD, S.STAGING):
-        look(page, f"/people/{Account.objects.filter(state=state).values_list('pk', flat=True)[0]}")
-    look(page, "/people?q=nobody")
-    look(page, "/people?q=northfield.example+m")
-    look(page, "/people?q=garcia")
+    look(page, f"/people/{Account.objects.filter(state=state).values_list('pk', flat=True)[0]}")
 
 
-def test_the_pages_of_operator_and_manager_have_no_fault(open_as: SignIn) -> None:
+def test_the_pages_of_a_search_have_no_fault(open_as: SignIn) -> None:
+    scenes.platform(12)
+    page = open_as(is_helpdesk=True)
+    for query in ("nobody", "northfield", "a"):
+        look(page, f"/people?q={query}")
+
+
+def test_the_pages_of_an_empty_panel_have_no_fault(open_as: SignIn) -> None:
     page = open_as(is_operator=True, is_manager=True)
     look(page, "/")
+    look(page, "/log")
+
+
+@pytest.mark.parametrize("address", ["/", "/campaigns/{}", "/log", "/log?since=x"])
+def test_the_pages_of_operator_and_manager_have_no_fault(open_as: SignIn, address: str) -> None:
     campaign = scenes.platform(12)
-    for address in ("/", f"/campaigns/{campaign.pk}", "/log", "/log?since=x"):
-        look(page, address)
+    look(open_as(is_operator=True, is_manager=True), address.format(campaign.pk))

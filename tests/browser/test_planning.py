@@ -39,7 +39,7 @@ def tab_to(page: Page, words: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
         told = page.evaluate(
-            "() => { const one = document.activeElement;"
+            "() => { const one = document.activeElement; if (one === document.body) return '';"
             " return [one.labels?.[0]?.innerText, one.getAttribute('aria-label'), one.innerText].join('|') }"
         )
         if words in told:

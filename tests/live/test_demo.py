@@ -8,13 +8,11 @@ from __future__ import annotations
 import http.cookiejar
 import json
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
 import urllib.parse
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,13 +22,11 @@ import pytest
 
 from campaigns.demo import dovecot, folder
 from campaigns.management.commands.demo import environment
-from tests.rigs.panel import Panel, descendants, eventually, is_alive
+from tests.rigs.demo import Demo
+from tests.rigs.panel import descendants, eventually, is_alive
 
 pytestmark = pytest.mark.timeout(400)  # a fifth of it where nothing else runs
 COUNT = 8
-_ACCOUNTS = (
-    "SELECT source_login, state, error_code, messages_total, messages_done, messages_left FROM campaigns_account"
-)
 _MEND = """
 import json, os
 from campaigns.models import Account, User
@@ -46,39 +42,6 @@ folder_rules.set_rule(rows[facts["renamed"]].pk, "Orders/new", "rename", actor=o
 for login in facts["troubled"]:
     accounts.retry(rows[login].pk, actor=operator)
 """
-
-
-class Demo(Panel):
-    """``./run demo`` with few accounts."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(patience_seconds=240.0)
-        self.command = self.manage("demo", f"--folder={self.folder}", f"--accounts={COUNT}", f"--servers={kind}")
-
-    def __exit__(self, *exc: object) -> None:
-        place = folder.servers_folder(self.folder)
-        super().__exit__(*exc)
-        if place is not None:  # a demo that is killed leaves that to its next start, which there is none of here
-            shutil.rmtree(place, ignore_errors=True)
-
-    def accounts(self) -> dict[str, tuple[Any, ...]]:
-        """Return state, cause and figures of each account, by login."""
-        with closing(sqlite3.connect(self.folder / "mailferry.sqlite3", timeout=10)) as file:
-            return {login: tuple(rest) for login, *rest in file.execute(_ACCOUNTS).fetchall()}
-
-    def states(self) -> Counter[tuple[str, str]]:
-        """Return how many accounts are in which state, for which cause."""
-        return Counter((row[0], row[1]) for row in self.accounts().values())
-
-    def printed(self, pattern: str) -> list[str]:
-        """Return what it printed for its watchers."""
-        return re.findall(pattern, self.words(), re.MULTILINE)
-
-    def mend(self, **facts: Any) -> None:
-        """Do what an operator does on the pages of the four."""
-        own = {**environment(self.environment, self.folder), "FACTS": json.dumps(facts)}
-        argv = self.manage("shell", "-c", _MEND)
-        subprocess.run(argv, env=own, cwd=self.dir, check=True, capture_output=True, timeout=120)
 
 
 class Browser:
@@ -105,8 +68,15 @@ class Browser:
 
 @contextmanager
 def demo_of(kind: str) -> Iterator[Demo]:
-    with Demo(kind) as demo:
+    with Demo(kind, COUNT) as demo:
         yield demo
+
+
+def mend(demo: Demo, **facts: Any) -> None:
+    """Do what an operator does on the pages of the four."""
+    own = {**environment(demo.environment, demo.folder), "FACTS": json.dumps(facts)}
+    argv = demo.manage("shell", "-c", _MEND)
+    subprocess.run(argv, env=own, cwd=demo.dir, check=True, capture_output=True, timeout=120)
 
 
 def servers_of(demo: Demo) -> Path:
@@ -138,7 +108,7 @@ def test_the_demo_moves_its_people_and_the_four_are_mended(kind: str) -> None:
         browser.post("/profile", f"/demo/room/{number}", next="/profile")
         (renamed,) = demo.printed(r"<(\S+)>: a rule for the folder Orders/new")
         right = dict(demo.printed(r"<(\S+)>: the right password is (\S+)"))
-        demo.mend(passwords=right, renamed=renamed, troubled=[*right, renamed, full])
+        mend(demo, passwords=right, renamed=renamed, troubled=[*right, renamed, full])
         eventually(lambda: demo.states() == {("done", ""): COUNT}, lambda: f"{demo.states()}", 100)
         assert all(total == done > 0 and not left for *_, total, done, left in demo.accounts().values())
         servers = servers_of(demo)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from campaigns.models import Account, LedgerFolder, LeftBehindMessage
 from campaigns.selectors import words
+from campaigns.states import AccountState
 from migrator.errors import CATALOGUE
 from migrator.mail import FolderPath, Outcome
 
@@ -103,8 +104,13 @@ def mail_of(account: Account) -> Mail:
         removed=sum(int(row.state.get("removed", 0)) for row in rows),
         recorded=totals.total(),
         skipped=account.messages_skipped,
-        is_complete=bool(folders) and all(folder.is_complete for folder in folders),
+        is_complete=_is_whole(account) and bool(folders) and all(folder.is_complete for folder in folders),
     )
+
+
+def _is_whole(account: Account) -> bool:
+    """True unless something keeps the copy from its end: a folder that cannot be made is in no ledger."""
+    return not account.error_code or account.state == AccountState.DONE
 
 
 def _totals(state: dict[str, Any]) -> dict[Outcome, int]:

@@ -161,11 +161,11 @@ class BatchPage:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When it is expected to end, not more precisely than it can be known."""
+        """When it will have ended, not more precisely than it can be known, and never before now."""
         left = self.pace.seconds_left
         if left is None:
             return None
-        at = self.now + timedelta(seconds=left)
+        at = self.now + timedelta(seconds=left, minutes=_MINUTES)
         return at - timedelta(minutes=at.minute % _MINUTES, seconds=at.second, microseconds=at.microsecond)
 
     @property

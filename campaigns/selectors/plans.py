@@ -68,6 +68,12 @@ def ground() -> Ground:
     return Ground(Server.objects.count(), *counts)
 
 
+def only_servers() -> dict[str, Server]:
+    """Return the two servers as old and new, the one set up first as the old one; nothing where there are others."""
+    found = list(Server.objects.order_by("pk")[:3])
+    return {"source": found[0], "target": found[1]} if len(found) == 2 else {}
+
+
 def only_connectors() -> dict[str, int]:
     """Return the connector of each room that has just one: nobody needs to choose it."""
     room = Connector.Room

@@ -38,7 +38,7 @@ def servers(request: HttpRequest, draft_id: int | None = None) -> HttpResponse:
     """Page one: name and servers."""
     user = require(request, Verb.PLAN)
     draft = _draft_for(request, draft_id)[0] if draft_id else None
-    chosen = {"name": draft.name, "source": draft.source, "target": draft.target} if draft else {}
+    chosen = {"name": draft.name, "source": draft.source, "target": draft.target} if draft else plans.only_servers()
     form = ServersForm(request.POST or None, initial=chosen)
     if request.method == "POST" and form.is_valid():
         found = form.cleaned_data

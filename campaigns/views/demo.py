@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
@@ -21,7 +21,7 @@ from campaigns.views.access import account_for, reader
 
 @require_POST
 def make_room(request: HttpRequest, account_id: int) -> HttpResponse:
-    """Let the new mailbox of an account grow; back to ``next``, where the retry is."""
+    """Let the new mailbox of an account grow; back to ``next``, else to the account's page, where the retry is."""
     account = account_for(request, account_id, Verb.RUN)
     if not settings.DEMO:
         raise Http404
@@ -30,12 +30,13 @@ def make_room(request: HttpRequest, account_id: int) -> HttpResponse:
         messages.success(request, gettext("The new mailbox has room now. Try the account again."))
     except Refused as refusal:
         messages.error(request, gettext(refusal.sentence))
-    return redirect(_way_back(request))
+    return redirect(_way_back(request, account.pk))
 
 
-def _way_back(request: HttpRequest) -> str:
+def _way_back(request: HttpRequest, account_id: int) -> str:
     wanted = request.POST.get("next", "")
-    return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else "home"
+    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_ours else reverse("account", args=[account_id])
 
 
 urlpatterns: Final[list[URLPattern]] = [path("demo/room/<int:account_id>", make_room, name="demo_room")]

@@ -17,6 +17,7 @@ from campaigns import tasks
 from campaigns.forms.servers import AddressForm, ServerForm, ServerTrialForm
 from campaigns.models import AllowedAddress, Server, User
 from campaigns.permissions import Verb, may
+from campaigns.selectors import plans
 from campaigns.selectors import servers as selector
 from campaigns.services import addresses as address_service
 from campaigns.services import breakers, trials
@@ -172,6 +173,7 @@ def _page(
         "trial": trial,
         "may_edit": may(request.user, Verb.MANAGE_SERVERS),
         "may_test": may(request.user, Verb.MANAGE_SERVERS) or may(request.user, Verb.PLAN),
+        "ground": plans.ground(),
         "may_wake": may(request.user, Verb.MANAGE_SERVERS) or may(request.user, Verb.RUN),
     }
     return render(request, "servers/server.html", page, status=422 if form.errors or trial.errors else 200)

@@ -172,6 +172,15 @@ def test_sums_of_a_folder_that_was_not_finished_do_not_balance() -> None:
     assert not account_mail.mail_of(account).is_balanced
 
 
+def test_sums_do_not_balance_while_a_folder_that_no_ledger_knows_keeps_the_account() -> None:
+    account = make_account(S.FAILED)
+    state = {"is_complete": True, "source_messages": 5, "totals": {str(int(Outcome.COPIED)): 5}}
+    LedgerFolder.objects.create(account=account, source=b"INBOX", target=b"INBOX", state=state)
+    assert account_mail.mail_of(account).is_balanced
+    account.error_code = "folder.bad_name"
+    assert not account_mail.mail_of(account).is_balanced
+
+
 def test_a_folder_under_another_name_says_which() -> None:
     account = make_account(S.DONE)
     folder(account, b"Projects/2024", target=b"INBOX.Projects.2024", totals={"1": 1}, source_messages=1)

@@ -18,7 +18,7 @@ from campaigns.selectors.nights import Part
 from campaigns.services import accounts, mail_counts
 from campaigns.states import AccountState, Family, Owner
 from tests.campaigns import scenes
-from tests.campaigns.factories import make_account, make_batch, make_campaign, make_user
+from tests.campaigns.factories import make_account, make_batch, make_campaign, make_user, put
 
 S = AccountState
 NOW = datetime(2026, 11, 18, 22, 30, tzinfo=UTC)
@@ -202,9 +202,12 @@ def test_an_empty_campaign_and_one_without_windows_have_a_page(client: Client) -
 @pytest.mark.django_db
 def test_a_campaign_that_is_over_says_so(client: Client) -> None:
     campaign = make_campaign()
-    make_batch(2, state=S.DONE, campaign=campaign)
+    batch = make_batch(2, state=S.DONE, campaign=campaign)
     client.force_login(make_user(is_manager=True))
-    assert "nothing more happens without a person" in client.get(f"/campaigns/{campaign.pk}").content.decode()
+    over = "nothing more happens without a person"
+    assert over not in client.get(f"/campaigns/{campaign.pk}").content.decode()
+    put(batch.accounts.all()[0], S.FAILED)
+    assert over in client.get(f"/campaigns/{campaign.pk}").content.decode()
 
 
 @pytest.mark.django_db

@@ -73,4 +73,7 @@ def test_only_operators_reach_it_and_only_in_the_demo(
 
 def test_the_way_back_leads_nowhere_else(servers: Path, account: Account, client: Client) -> None:
     client.force_login(make_user(is_operator=True))
-    assert client.post(f"/demo/room/{account.pk}", {"next": "https://elsewhere.example/"}).headers["Location"] == "/"
+    assert (
+        client.post(f"/demo/room/{account.pk}", {"next": "https://elsewhere.example/"}).headers["Location"]
+        == f"/accounts/{account.pk}"
+    )

@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from campaigns.views import (
     account,
     batch,
+    batch_news,
     batches,
     campaign_list,
     campaign_new,
@@ -51,6 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *lists.urlpatterns,
     *batches.urlpatterns,
     *batch.urlpatterns,
+    *batch_news.urlpatterns,
     *account.urlpatterns,
 ]
 

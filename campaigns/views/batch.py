@@ -1,53 +1,48 @@
-"""One batch: its page, what keeps it fresh, and what may be asked for it and for its accounts."""
+"""One batch: its page, and what may be asked for it and for its accounts."""
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns import tasks
 from campaigns.models import Batch, User
-from campaigns.permissions import Verb, may
+from campaigns.permissions import Verb
 from campaigns.selectors import batch_page, batch_rows, confirming, words
-from campaigns.selectors.batch_page import BatchPage
-from campaigns.selectors.batch_rows import Filter, Row
+from campaigns.selectors.batch_rows import Filter
 from campaigns.selectors.confirming import Choice, Confirmation, Whole
 from campaigns.selectors.csv_cells import rows_to_csv
 from campaigns.services import acts, batches
 from campaigns.services.acts import Act, Carried
 from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
-from campaigns.templatetags import ui
-from campaigns.views.access import batch_for, require
-
-_MOST_ROWS: Final = 200  # of a page that asks for news
+from campaigns.views.access import batch_for, reader, require
+from campaigns.views.batch_news import Look
 
 
 @require_safe
 def batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     """Show a batch: the sentence, the next action, problems by cause, accounts."""
+    now = timezone.now()  # before anything is read
     found = batch_for(request, batch_id, Verb.READ)
     asked = Filter.of(request.GET.dict())
-    page = batch_page.view(found)
+    page = batch_page.view(found, now)
     table = batch_rows.page(found, asked, page.now)
-    parts = _parts(request, page, asked, table.rows)
-    context = parts.context | {
+    look = Look(page, asked, reader(request))
+    context = look.context | {
         "nav": "campaigns",
         "table": table,
         "live": page.live_seconds,
-        "seen": parts.seen,
+        "rows": table.rows,
+        "seen": str(look.seen(table.rows)),
         "orders": [(key, str(told)) for key, told in batch_rows.ORDERS.items()],
         "states": _state_choices(),
         "cause_words": _cause_words(asked),
@@ -67,87 +62,6 @@ def _state_choices() -> list[tuple[str, str]]:
 
 def _cause_words(asked: Filter) -> str:
     return words.cause(asked.cause, asked.side) if asked.cause else ""
-
-
-# The live page
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What of a page may change while it is looked at, and a mark of each as it is now."""
-
-    context: dict[str, Any]
-    marks: dict[str, str]
-    rows: dict[int, str]  # account -> mark
-
-    @property
-    def seen(self) -> str:
-        """All marks in one word, for the page to send back."""
-        return "".join([*self.marks.values(), *self.rows.values()])
-
-
-_MARK: Final = 6
-
-
-def _mark(*facts: object) -> str:
-    return f"{zlib.crc32(repr(facts).encode()):08x}"[:_MARK]
-
-
-def _parts(request: HttpRequest, page: BatchPage, asked: Filter, rows: list[Row]) -> _Parts:
-    found = page.batch
-    can_act = page.is_open and may(request.user, Verb.RUN, found.campaign)
-    context = {
-        "page": page,
-        "batch": found,
-        "campaign": found.campaign,
-        "asked": asked,
-        "rows": rows,
-        "can_act": can_act,
-        "here": f"{reverse('batch', args=[found.pk])}{asked.here}",
-    }
-    head = (render_to_string("batch/_sentence.html", context), render_to_string("batch/_lead.html", context))
-    whole = (found.is_paused, found.go_at, found.canary_passed_at, page.next, page.pace.locked_out, page.waits_for)
-    marks = {
-        "head": _mark(head),
-        "next": _mark(whole, page.figures.families, page.problems[:1]),
-        "bar": _mark(sorted(page.figures.states.items())),
-        "needs": _mark(page.problems),
-    }
-    return _Parts(context, marks, {row.pk: _mark(row, ui.ago(row.changed_at)) for row in rows})
-
-
-@require_safe
-def batch_live(request: HttpRequest, batch_id: int) -> HttpResponse:
-    """Return the parts of a batch's page that changed since ``seen``, or 204. Rows keep their places."""
-    found = batch_for(request, batch_id, Verb.READ)
-    page = batch_page.view(found)
-    rows = batch_rows.some_rows(found, _row_ids(request), page.now)
-    parts = _parts(request, page, Filter.of(request.GET.dict()), rows)
-    seen = request.GET.get("seen", "")
-    before = dict(zip(parts.marks, _pieces(seen), strict=False))
-    rows_before = _pieces(seen)[len(parts.marks) :]
-    fresh = {name for name, mark in parts.marks.items() if before.get(name) != mark}
-    is_known = len(rows_before) == len(rows)
-    changed = [row for place, row in enumerate(rows) if not is_known or rows_before[place] != parts.rows[row.pk]]
-    if fresh or changed:
-        context = parts.context | {"fresh": fresh, "rows": changed, "oob": True}
-        response = render(request, "batch/live.html", context)
-    else:
-        response = HttpResponse(status=204)
-    response["X-Live-Seen"] = parts.seen
-    response["X-Live-Seconds"] = str(page.live_seconds)
-    response["X-Live-At"] = date_format(timezone.localtime(page.now), "H:i:s T")
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def _row_ids(request: HttpRequest) -> list[int]:
-    given = request.GET.get("rows", "").split(",")[:_MOST_ROWS]
-    return [int(one) for one in given if one.isascii() and one.isdigit() and len(one) < 19]
-
-
-def _pieces(seen: str) -> list[str]:
-    return [seen[start : start + _MARK] for start in range(0, len(seen), _MARK)]
 
 
 # Acts
@@ -313,7 +227,6 @@ def batch_csv(request: HttpRequest, batch_id: int) -> StreamingHttpResponse:
 
 urlpatterns: Final[list[URLPattern]] = [
     path("batches/<int:batch_id>", batch, name="batch"),
-    path("batches/<int:batch_id>/live", batch_live, name="batch_live"),
     path("batches/<int:batch_id>/act", batch_act, name="batch_act"),
     path("batches/<int:batch_id>/list.csv", batch_csv, name="batch_csv"),
     path("batches/<int:batch_id>/confirm", batch_confirm, name="batch_confirm"),

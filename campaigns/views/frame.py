@@ -43,11 +43,16 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     theme = theme_of(request)
     return {
         "places": _places(theirs),
-        "may": {verb.value: verb in theirs for verb in Verb},
+        "may": rights(theirs),
         "theme": theme,
         "other_theme": THEMES[1 - THEMES.index(theme)],
         "other_theme_words": gettext("Change to the light theme" if theme == "dark" else "Change to the dark theme"),
     }
+
+
+def rights(theirs: frozenset[Verb]) -> dict[str, bool]:
+    """Return what a template asks as ``may.run`` and so on."""
+    return {verb.value: verb in theirs for verb in Verb}
 
 
 def _places(theirs: frozenset[Verb]) -> list[Place]:

@@ -53,10 +53,11 @@ class Platform:
         variables: Mapping[str, str] | None = None,
         password: str = "pw",
         listed: Mapping[str, str] | None = None,
+        size: int = 1000,
     ) -> None:
-        """``limits`` of its batches; ``others`` have a mailbox and are in no list; ``variables`` of the panel.
+        """``limits`` and ``size`` of its batches; ``others`` have a mailbox and are in no list.
 
-        ``password`` is everybody's; ``listed`` are passwords that the list has instead.
+        ``variables`` are the panel's; ``password`` is everybody's; ``listed`` are passwords that the list has instead.
         """
         self.others = list(others)
         self.users = list(users(count))
@@ -66,6 +67,7 @@ class Platform:
         self.variables = dict(variables or {})
         self.password = password
         self.listed = dict(listed or {})
+        self.size = size
         self.max_lanes = 16
         self._open = ExitStack()
 
@@ -204,7 +206,7 @@ class Platform:
         probe = self.world.address(PROBE)
         self.tell("campaign", "accept", CAMPAIGN, "--source", probe, "--target", probe)
         limits = [word for name, number in self.limits.items() for word in ("--limit", f"{name}={number}")]
-        self.tell("import_list", CAMPAIGN, str(folder / "list.tsv"), *limits)
+        self.tell("import_list", CAMPAIGN, str(folder / "list.tsv"), f"--size={self.size}", *limits)
 
     def write_list(self) -> Path:
         """Write the list of all users, and return where it is."""

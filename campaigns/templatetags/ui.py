@@ -157,7 +157,7 @@ def roughly(seconds: float | None) -> str:
 
 @register.filter
 def ago(at: datetime | None) -> str:
-    """How long ago, roughly; days as a date."""
+    """How long ago, roughly; days as a date. Seconds in tens: a table that tells each would change all the time."""
     if at is None:
         return ""
     seconds = (timezone.now() - at).total_seconds()
@@ -166,7 +166,7 @@ def ago(at: datetime | None) -> str:
     if seconds < 10:
         return gettext("now")
     if seconds < 60:
-        return gettext("%(n)d s ago") % {"n": seconds}
+        return gettext("%(n)d s ago") % {"n": seconds // 10 * 10}
     if seconds < 3600:
         return gettext("%(n)d min ago") % {"n": seconds // 60}
     if seconds < 86400:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -38,7 +39,8 @@ from campaigns.views.shared import Pace, Shared
 _MOST_ROWS: Final = 200  # of a page that asks for news
 _MOST_BATCHES: Final = 64  # that are looked at at once
 _MOST_LOOKS: Final = 32  # of one batch at one moment
-_KEPT_SECONDS: Final = 1.5
+_MOST_ROWS_KEPT: Final = 4000
+_KEPT_SECONDS: Final = 1.5  # or half of the pause between two questions, where many ask
 _MOST_ANSWERS: Final = 10  # a second
 _MARK: Final = 6
 _AT: Final = 13
@@ -91,7 +93,6 @@ class Look:
         self.marks = self._marks()
         self._row_marks: dict[int, str] = {}
         self._parts: dict[frozenset[str], str] = {}
-        self._rows: dict[int, str] = {}
 
     def _marks(self) -> dict[str, str]:
         page, found = self.page, self.page.batch
@@ -123,10 +124,14 @@ class Look:
 
     def row(self, row: Row) -> str:
         """Return a row."""
-        if row.pk not in self._rows:
-            context = self.context | self._shared | {"rows": [row]}
-            self._rows[row.pk] = render_to_string("batch/_rows.html", context)
-        return self._rows[row.pk]
+        zone = timezone.get_current_timezone_name()
+        return _row(row, ui.ago(row.changed_at), self.context["can_act"], zone, translation.get_language())
+
+
+@lru_cache(maxsize=_MOST_ROWS_KEPT)
+def _row(row: Row, ago: str, can_act: bool, zone: str, language: str) -> str:
+    """Return a row in the zone and the language that are switched on; what looks the same is rendered once."""
+    return render_to_string("batch/_rows.html", {"rows": [row], "can_act": can_act, "oob": True})
 
 
 @dataclass(slots=True)
@@ -166,7 +171,8 @@ def _news(request: HttpRequest, batch_id: int, seen: Seen | None) -> News:
 
     def is_good(news: News) -> bool:
         age = (asked_at - news.page.now).total_seconds()
-        return seen is not None and age < _KEPT_SECONDS and _microseconds(news.page.now) >= seen.at
+        kept = max(_KEPT_SECONDS, _pace.many / _MOST_ANSWERS / 2)
+        return seen is not None and age < kept and _microseconds(news.page.now) >= seen.at
 
     def make() -> News:
         now = timezone.now()  # before anything is read

@@ -63,6 +63,11 @@ class Pace:
         self._lock = threading.Lock()
         self._asked: OrderedDict[Hashable, float] = OrderedDict()  # the latest last
 
+    @property
+    def many(self) -> int:
+        """How many ask."""
+        return len(self._asked)
+
     def seconds(self, who: Hashable, wanted: int) -> int:
         """Return after how many seconds ``who`` may ask again: ``wanted``, or more when many ask. 0 stays 0."""
         now = self._clock()

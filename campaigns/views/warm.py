@@ -16,11 +16,11 @@ def warm_up() -> int:
     """Import all pages and compile all our templates; return how many. One that is broken is told and left alone."""
     assert get_resolver().url_patterns
     compiled = 0
-    for folder in settings.TEMPLATES[0]["DIRS"]:
-        for file in sorted(folder.rglob("*.html")):
-            try:
-                get_template(str(file.relative_to(folder)))
-                compiled += 1
-            except (TemplateDoesNotExist, TemplateSyntaxError):
-                log.exception("a page cannot be compiled")
+    folder = settings.BASE_DIR / "templates"
+    for file in sorted(folder.rglob("*.html")):
+        try:
+            get_template(str(file.relative_to(folder)))
+            compiled += 1
+        except (TemplateDoesNotExist, TemplateSyntaxError):
+            log.exception("a page cannot be compiled")
     return compiled

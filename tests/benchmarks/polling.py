@@ -1,9 +1,9 @@
 """What do people who watch cost the mail? By hand: ``python -m tests.benchmarks.polling``.
 
 One batch is copied ahead, on real servers, by the panel as ``./run`` starts it. Turn and turn about, for some seconds
-each, nobody looks, or fifty operators do: each in a session of their own on the page of the batch, opened before, which
-asks for its news every two seconds, or as often as it is told to, as live.js does. The copy rate of both, their ratio, and how
-long pages and news took, seen from the operators.
+each, nobody looks, or fifty operators do: each in a session of their own on the page of the batch, opened before, that
+asks for its news every two seconds, or as often as it is told to, as live.js does. Printed are the copy rate of both,
+their ratio, and how long pages and news took, seen from the operators.
 """
 
 from __future__ import annotations

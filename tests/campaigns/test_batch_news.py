@@ -7,9 +7,11 @@ import re
 import pytest
 from django.db import connection
 from django.template.base import Template
+from django.template.context import Context
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from campaigns.models import Account, Batch, User
 from campaigns.states import AccountState as S
@@ -61,11 +63,14 @@ def test_of_those_who_look_one_has_the_batch_read_and_rendered(monkeypatch: pyte
     batch = moving()
     readers = [Reader(batch, somebody(is_operator=True)) for _ in range(3)]
     fail_one(batch)
-    rendered: list[str] = []
+    rendered: list[str | None] = []
     render = Template.render
-    monkeypatch.setattr(
-        Template, "render", lambda self, context: (rendered.append(self.name), render(self, context))[1]
-    )
+
+    def note(self: Template, context: Context) -> SafeString:
+        rendered.append(self.name)
+        return render(self, context)
+
+    monkeypatch.setattr(Template, "render", note)
     told, costs, queries = [], [], []
     for reader in readers:
         rendered.clear()

@@ -18,7 +18,8 @@ from campaigns.models import Account, User
 from campaigns.permissions import Verb, may
 from campaigns.selectors import people as found_people
 from campaigns.selectors import person as answered
-from campaigns.services import accounts, calls
+from campaigns.services import accounts, acts, calls
+from campaigns.services.acts import Act
 from campaigns.services.refusals import Refused
 from campaigns.views.access import account_for, require
 
@@ -94,7 +95,7 @@ def _look(account: Account, user: User) -> str:
     return gettext("Noted that somebody has looked.")
 
 
-# What each button needs, and does.
+# What each button needs when nobody is being moved, and does.
 _ACTS: Final[dict[str, tuple[Verb, Callable[[Account, User], str]]]] = {
     "retry": (Verb.RETRY_ACCOUNT, _retry),
     "resume": (Verb.RETRY_ACCOUNT, _resume),
@@ -104,6 +105,10 @@ _ACTS: Final[dict[str, tuple[Verb, Callable[[Account, User], str]]]] = {
 }
 
 
+# Which act a button stands for: that of somebody who is locked out, or about to be, takes another right.
+_OF_ACCOUNTS: Final = {"retry": Act.RETRY, "resume": Act.GO_ON, "stop": Act.STOP}
+
+
 @require_POST
 def person_act(request: HttpRequest, account_id: int, act: str) -> HttpResponse:
     """Do what one of the buttons says. What cannot be done now is told in its place."""
@@ -111,6 +116,11 @@ def person_act(request: HttpRequest, account_id: int, act: str) -> HttpResponse:
         raise Http404
     verb, do = _ACTS[act]
     account = account_for(request, account_id, verb)
+    if act in _OF_ACCOUNTS and not may(request.user, acts.verb(_OF_ACCOUNTS[act], account), account.campaign):
+        messages.error(
+            request, gettext("This mailbox is in the middle of its move. Tell the operator; nothing was done.")
+        )
+        return redirect(_back(request, account))
     try:
         messages.success(request, do(account, require(request, verb)))
     except Refused as refusal:

@@ -207,6 +207,20 @@ def test_a_retry_and_a_stop_are_made_and_what_cannot_be_is_told(helpdesk: Client
     assert "This account is not stopped." in refused.content.decode()
 
 
+@pytest.mark.parametrize("state", [S.CUTTING_OVER, S.HELD, S.ROLLING_BACK, S.ATTENTION])
+@pytest.mark.parametrize("act", ["retry", "stop", "resume"])
+def test_who_is_locked_out_or_about_to_be_is_not_moved_by_the_helpdesk(
+    helpdesk: Client, state: AccountState, act: str
+) -> None:
+    # A page that was opened before the move began still has its buttons.
+    account = make_account(state, not_before=timezone.now() + timedelta(hours=1), is_stopped=act == "resume")
+    before = Account.objects.values().get(pk=account.pk)
+    answer = helpdesk.post(f"/people/{account.pk}/{act}", follow=True)
+    assert "Tell the operator" in answer.content.decode().partition("<main")[2].partition("</ul>")[0]
+    assert Account.objects.values().get(pk=account.pk) == before
+    assert not Event.objects.filter(account=account).exists()
+
+
 def test_an_act_that_is_none_is_not_found_and_reading_does_nothing(helpdesk: Client) -> None:
     account = make_account(S.FAILED)
     assert helpdesk.post(f"/people/{account.pk}/burn").status_code == 404

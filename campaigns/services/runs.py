@@ -281,6 +281,9 @@ def _night(work: _Work, go: _Direction) -> CutoverResult:
 
 
 def _forward(work: _Work, steps: list[Step], journal: Journal) -> CutoverResult:
+    # The set-up may be another one since the account was checked. A night that has begun goes on all the same.
+    if not journal.entries() and not preflights.is_accepted(work.account.campaign):
+        return CutoverResult(CutoverOutcome.FAILED, None, MigratorError("preflight.not_proved"))
     clock = work.approach.world.clock
     _copy_again(journal)
     return cutover.run_cutover(

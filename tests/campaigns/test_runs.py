@@ -396,6 +396,23 @@ def test_what_concerns_all_accounts_pauses_the_campaign_and_locks_nobody_out(cau
     assert town.source.tries == []
 
 
+def test_what_is_set_up_anew_after_the_check_locks_nobody_out_before_it_is_proved_again() -> None:
+    town, (account,) = make()
+    until_ready(town, account)
+    Server.objects.filter(pk=town.campaign.target_id).update(admin_login="somebody else")
+    changes = [call for call in town.faults.calls if "replace" in call]
+    town.work(rounds=5)
+    town.assert_back(account, S.READY)
+    assert (account.error_code, account.locked_at) == ("preflight.not_proved", None)
+    assert [call for call in town.faults.calls if "replace" in call] == changes
+    assert Campaign.objects.get().is_paused
+    assert not JournalEntry.objects.exists()
+    Server.objects.filter(pk=town.campaign.target_id).update(admin_login="admin")
+    Campaign.objects.update(is_paused=False)
+    town.work()
+    town.assert_crossed(account)
+
+
 def test_a_user_who_is_faster_than_the_copy_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     town = Town()
     town.batch_fields["ready_messages"] = 0

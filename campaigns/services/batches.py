@@ -191,7 +191,15 @@ def start_due(made: Sequence[Batch], *, actor: Actor) -> None:
     """Start, of batches just cut, those that begin with the first one. Raises ``Refused``."""
     for batch in made:
         if batch.starts_at == made[0].starts_at:
-            start(batch, actor=actor)
+            _start_once(batch, actor)
+
+
+def _start_once(batch: Batch, actor: Actor) -> None:
+    try:
+        start(batch, actor=actor)
+    except Refused as refusal:
+        if refusal.code != "batch.started":  # the ticker was faster
+            raise
 
 
 def go(batch: Batch, *, actor: Actor) -> None:

@@ -131,7 +131,8 @@ def refresh(uploaded: UploadedList) -> None:
 def _reread(uploaded: UploadedList, reading: dict[str, Any]) -> None:
     uploaded.reading = reading
     uploaded.report = report(uploaded)
-    uploaded.save(update_fields=["reading", "report"])
+    if not UploadedList.objects.filter(pk=uploaded.pk).update(reading=reading, report=uploaded.report):
+        raise ListGone
 
 
 def _stored(found: list_columns.Guess) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from campaigns.selectors import methods, plans
 from campaigns.services import drafts, lists
 from campaigns.services.drafts import Started
 from campaigns.services.imports import ChangedMeanwhile, Cutting
+from campaigns.services.lists import ListGone
 from campaigns.services.refusals import Refused
 from campaigns.tasks import wake_after_commit
 from campaigns.views import list_pages
@@ -139,6 +140,8 @@ def start(request: HttpRequest, draft_id: int) -> HttpResponse:
     is_without_list = "without_list" in request.POST
     if uploaded is None and not is_without_list:
         return _gone(request, draft)
+    if uploaded is not None and list_pages.is_another(request, uploaded):
+        return redirect("draft_list", draft.pk)
     form = CuttingForm({name: field.initial for name, field in CuttingForm.base_fields.items()})
     if not is_without_list:
         form = CuttingForm(request.POST)
@@ -151,9 +154,12 @@ def start(request: HttpRequest, draft_id: int) -> HttpResponse:
                 uploaded=uploaded,
                 starts_now=form.starts_now,
             )
+        except ListGone:
+            return _gone(request, draft)
         except (ChangedMeanwhile, BadRoster) as error:
             assert uploaded is not None
-            list_pages.changed_meanwhile(form, uploaded, error)
+            if not list_pages.changed_meanwhile(form, uploaded, error):
+                return _gone(request, draft)
         except Refused as refusal:
             refused(form, refusal.sentence)
         else:

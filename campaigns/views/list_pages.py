@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -36,6 +38,21 @@ def take(request: HttpRequest, owner: User, campaign: Campaign | CampaignDraft) 
     return form
 
 
+def mark_of(uploaded: UploadedList) -> str:
+    """Return a mark of a list as its page shows it; another list, another reading or another draft has another."""
+    draft = uploaded.draft
+    facts = (uploaded.pk, uploaded.reading, uploaded.report["figures"], draft and draft.changed_at.timestamp())
+    return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"
+
+
+def is_another(request: HttpRequest, uploaded: UploadedList) -> bool:
+    """Say that what is there is not what the page showed whose button was pressed. False when it is."""
+    if request.POST.get("seen", mark_of(uploaded)) == mark_of(uploaded):
+        return False
+    messages.error(request, gettext("This was changed meanwhile, on another page. Nothing was done: look at it first."))
+    return True
+
+
 def read_anew(request: HttpRequest, uploaded: UploadedList) -> ReadingForm:
     """Read a list as was said. The form has errors where that is no way to read it."""
     shape = uploaded.reading["shape"]
@@ -59,6 +76,7 @@ def context_of(request: HttpRequest, uploaded: UploadedList, reading: ReadingFor
     if reading is None or not reading.errors:
         reading = _reading_form(uploaded)
     return {
+        "seen": mark_of(uploaded),
         "view": list_selector.view(uploaded, request.GET.get("r", "")),
         "sample": sample,
         "columns": list(zip(reading.meanings, sample.columns, strict=True)),
@@ -102,14 +120,18 @@ def cutting_of(form: CuttingForm) -> Cutting:
     return Cutting(found["size"], form.timetable(), {"canary": found["canary"]})
 
 
-def changed_meanwhile(form: CuttingForm, uploaded: UploadedList, error: ChangedMeanwhile | BadRoster) -> None:
-    """Count a list anew after the campaign has changed under it, and say so."""
+def changed_meanwhile(form: CuttingForm, uploaded: UploadedList, error: ChangedMeanwhile | BadRoster) -> bool:
+    """Count a list anew after the campaign has changed under it, and say so. False when the list is gone, too."""
     if isinstance(error, ChangedMeanwhile):
-        lists.refresh(uploaded)
+        try:
+            lists.refresh(uploaded)
+        except ListGone:  # imported by a second press of the button, most likely
+            return False
         told = gettext("Accounts were changed meanwhile, so nothing was imported. Look at the new result, then go on.")
         refused(form, told)
     else:
         refused(form, str(error))
+    return True
 
 
 def response_status(*forms: Any) -> int:

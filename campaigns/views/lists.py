@@ -18,6 +18,7 @@ from campaigns.permissions import Verb
 from campaigns.selectors import methods, plans
 from campaigns.services import batches, imports, lists, preflights
 from campaigns.services.imports import ChangedMeanwhile, Imported
+from campaigns.services.lists import ListGone
 from campaigns.services.refusals import Refused
 from campaigns.tasks import wake_after_commit
 from campaigns.views import list_pages
@@ -82,12 +83,17 @@ def confirm(request: HttpRequest, campaign_id: int) -> HttpResponse:
     uploaded = lists.find(user, campaign)
     if uploaded is None:
         return _gone(request, campaign)
+    if list_pages.is_another(request, uploaded):
+        return redirect("import_list", campaign.pk)
     form = CuttingForm(request.POST)
     if form.is_valid():
         try:
             done = _import(campaign, uploaded, form, user)
+        except ListGone:
+            return _gone(request, campaign)
         except (ChangedMeanwhile, BadRoster) as error:
-            list_pages.changed_meanwhile(form, uploaded, error)
+            if not list_pages.changed_meanwhile(form, uploaded, error):
+                return _gone(request, campaign)
         except Refused as refusal:
             refused(form, refusal.sentence)
         else:

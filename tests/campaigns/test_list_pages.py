@@ -26,7 +26,8 @@ from campaigns.models import (
     Server,
     UploadedList,
 )
-from campaigns.services import lists
+from campaigns.services import batches, imports, lists
+from campaigns.services.imports import ChangedMeanwhile
 from campaigns.states import AccountState
 from migrator.secret import Secret
 from tests.campaigns.factories import make_batch, make_campaign, make_server, make_user, put
@@ -392,6 +393,54 @@ def test_what_has_changed_since_it_was_looked_at_is_looked_at_again(operator: Op
     assert "2" in operator.page()
     assert operator.take_in().status_code == 302
     assert Account.objects.count() == 3
+
+
+def seen_on(page: str) -> str:
+    (found,) = re.findall(r'name="seen" value="([0-9a-f]{8})"', page)
+    return str(found)
+
+
+def test_a_button_of_an_old_page_imports_no_other_list(operator: Operator) -> None:
+    operator.bring(THREE)
+    seen = seen_on(operator.page())
+    operator.bring(THREE.replace("anna", "dora"))
+    answer = operator.client.post(f"{operator.address}/import", TIMES | {"seen": seen}, follow=True)
+    assert "changed meanwhile, on another page" in answer.content.decode()
+    assert not Account.objects.exists()
+    assert operator.take_in(seen=seen_on(operator.page())).status_code == 302
+    assert set(Account.objects.values_list("source_login", flat=True)) == {"dora", "bert", "carl"}
+
+
+def test_a_list_that_a_second_press_has_imported_is_told_to_be_gone(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.bring(THREE)
+
+    def too_late(*_: Any, **__: Any) -> None:
+        lists.discard(UploadedList.objects.get())
+        raise ChangedMeanwhile
+
+    monkeypatch.setattr(imports, "take_in", too_late)
+    answer = operator.client.post(f"{operator.address}/import", TIMES, follow=True)
+    assert answer.redirect_chain == [(operator.address, 302)]
+    assert "not kept any more" in answer.content.decode()
+
+
+def test_a_batch_that_the_ticker_has_started_first_is_no_error(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.bring(THREE)
+    take_in = imports.take_in
+
+    def and_tick(*given: Any, **more: Any) -> imports.Imported:
+        done = take_in(*given, **more)
+        batches.start(Batch.objects.get(pk=done.batches[0].pk), actor="ticker")
+        return done
+
+    monkeypatch.setattr(imports, "take_in", and_tick)
+    answer = operator.take_in(begin="now", size="2", every_days="1")
+    assert answer.status_code == 302
+    assert [bool(batch.started_at) for batch in Batch.objects.order_by("number")] == [True, False]
 
 
 def test_wrong_times_are_told_and_nothing_is_imported(operator: Operator) -> None:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from campaigns.models import Account, Batch, Campaign, User
 from campaigns.permissions import Verb, may
@@ -53,6 +54,15 @@ def account_for(request: HttpRequest, account_id: int, *verbs: Verb) -> Account:
     account = _find(rows.defer("source_secret", "target_secret"), account_id)
     require(request, *verbs, campaign=account.campaign)
     return account
+
+
+def way_back(request: HttpRequest, field: str, otherwise: str) -> HttpResponseRedirect:
+    """Lead back to the page of ours that a form names in ``field``, else to the address ``otherwise``."""
+    back = request.POST.get(field, "")
+    is_ours = back.startswith("/") and url_has_allowed_host_and_scheme(
+        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return HttpResponseRedirect(back if is_ours else otherwise)
 
 
 def _find(rows: QuerySet[Row], key: int) -> Row:

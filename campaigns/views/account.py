@@ -11,11 +11,11 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from campaigns import tasks
@@ -32,7 +32,7 @@ from campaigns.services.acts import Act
 from campaigns.services.folder_rules import Action
 from campaigns.services.refusals import Refused
 from campaigns.states import Owner
-from campaigns.views.access import account_for, require
+from campaigns.views.access import account_for, require, way_back
 from migrator.secret import Secret
 
 _PARTS: Final = ("sentence", "facts", "steps", "mail", "timeline")
@@ -160,14 +160,11 @@ def _told(act: Act, found: Account) -> str:
 
 
 def _back(request: HttpRequest, found: Account) -> HttpResponse:
-    back = request.POST.get("back", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return redirect(back) if is_ours else redirect("account", account_id=found.pk)
+    return way_back(request, "back", reverse("account", args=[found.pk]))
 
 
 @require_POST
+@sensitive_post_parameters()
 def account_password(request: HttpRequest, account_id: int) -> HttpResponse:
     """Store another password, and try again where that is wanted."""
     found = account_for(request, account_id, Verb.RUN)

@@ -7,16 +7,14 @@ from typing import Final
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from campaigns.demo import room
 from campaigns.permissions import Verb
 from campaigns.services.refusals import Refused
-from campaigns.views.access import account_for, reader
+from campaigns.views.access import account_for, reader, way_back
 
 
 @require_POST
@@ -30,13 +28,7 @@ def make_room(request: HttpRequest, account_id: int) -> HttpResponse:
         messages.success(request, gettext("The new mailbox has room now. Try the account again."))
     except Refused as refusal:
         messages.error(request, gettext(refusal.sentence))
-    return redirect(_way_back(request, account.pk))
-
-
-def _way_back(request: HttpRequest, account_id: int) -> str:
-    wanted = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return wanted if is_ours else reverse("account", args=[account_id])
+    return way_back(request, "next", reverse("account", args=[account.pk]))
 
 
 urlpatterns: Final[list[URLPattern]] = [path("demo/room/<int:account_id>", make_room, name="demo_room")]

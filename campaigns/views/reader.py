@@ -11,8 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -24,7 +23,7 @@ from campaigns.selectors import words
 from campaigns.services import staff
 from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
-from campaigns.views.access import reader
+from campaigns.views.access import reader, way_back
 from campaigns.views.frame import THEME_COOKIE, THEMES
 
 _YEAR_SECONDS: Final = 365 * 24 * 3600
@@ -80,11 +79,7 @@ def _profile(request: HttpRequest, looks: ProfileForm, password: PasswordForm) -
 def theme(request: HttpRequest) -> HttpResponse:
     """Change between light and dark, and go back to the page."""
     chosen = request.POST.get("theme", "")
-    back = request.POST.get("back", "")
-    is_ours = url_has_allowed_host_and_scheme(
-        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    response = redirect(back if is_ours else "home")
+    response = way_back(request, "back", reverse("home"))
     if chosen in THEMES:
         if request.user.is_authenticated:
             staff.choose_looks(reader(request), theme=chosen)

@@ -82,8 +82,11 @@ class LogForm(PageForm):
         raise ValidationError(gettext("There is no such batch."))
 
     def clean(self) -> dict[str, Any]:
-        """See that the days are in order."""
+        """See that the days are in order, and of our times."""
         values = super().clean() or self.cleaned_data
+        for name in ("since", "until"):
+            if values.get(name) and not 1970 <= values[name].year <= 2999:  # near its ends a calendar has no zones
+                self.add_error(name, gettext("There is nothing in such a year."))
         since, until = values.get("since"), values.get("until")
         if since and until and since > until:
             self.add_error("until", gettext("The last day comes before the first."))

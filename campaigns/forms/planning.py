@@ -27,6 +27,13 @@ class MomentField(forms.DateTimeField):
         wrong = {"invalid": gettext_lazy("Enter a day and a time, as 2030-03-01 22:00.")}
         super().__init__(widget=widget, required=False, error_messages=wrong, **kwargs)
 
+    def to_python(self, value: Any) -> datetime | None:
+        """Refuse years in which nobody moves; near its ends a calendar cannot be counted in."""
+        at = super().to_python(value)
+        if at is not None and not 1970 <= at.year <= 2999:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return at
+
 
 class _ServerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes none at run time
     def label_from_instance(self, obj: Any) -> str:

@@ -80,11 +80,18 @@ def cut(
         number = (Batch.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"] or 0) + 1
         batches = []
         for place, start in enumerate(range(0, len(accounts), size)):
-            columns = {**times.columns(place), **limits}
+            columns = {**_columns(times, place), **limits}
             batch = _create(campaign, number + place, columns, actor)
             add(batch, accounts[start : start + size], actor=actor)
             batches.append(batch)
         return batches
+
+
+def _columns(times: Timetable, place: int) -> dict[str, datetime | None]:
+    try:
+        return times.columns(place)
+    except OverflowError:  # no calendar goes so far
+        raise Refused("batch.too_late") from None
 
 
 def _create(campaign: Campaign, number: int, columns: dict[str, Any], actor: Actor) -> Batch:

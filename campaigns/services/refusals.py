@@ -24,6 +24,9 @@ SENTENCES: Final = {
     "batch.not_gone": N_("Nobody has said go."),
     "batch.empty": N_("There is no account in this batch."),
     "batch.size": N_("A batch holds at least one account."),
+    "batch.too_late": N_(
+        "With so many days between batches the last ones come after all calendars. Make batches larger, or days fewer."
+    ),
     "batch.window": N_("The window must end after it begins."),
     "batch.no_canary": N_("This batch does not wait for its first accounts."),
     "batch.limit": N_("This limit is out of its range."),

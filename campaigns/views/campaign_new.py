@@ -38,7 +38,7 @@ def _draft_for(request: HttpRequest, draft_id: int) -> tuple[CampaignDraft, User
 def servers(request: HttpRequest, draft_id: int | None = None) -> HttpResponse:
     """Page one: name and servers."""
     user = require(request, Verb.PLAN)
-    draft = _draft_for(request, draft_id)[0] if draft_id else None
+    draft = None if draft_id is None else _draft_for(request, draft_id)[0]
     chosen = {"name": draft.name, "source": draft.source, "target": draft.target} if draft else plans.only_servers()
     form = ServersForm(request.POST or None, initial=chosen)
     if request.method == "POST" and form.is_valid():
@@ -46,7 +46,7 @@ def servers(request: HttpRequest, draft_id: int | None = None) -> HttpResponse:
         try:
             draft = drafts.save(draft, found["name"], source=found["source"], target=found["target"], owner=user)
         except Refused as refusal:
-            refused(form, refusal.sentence, "name")
+            refused(form, gettext(refusal.sentence), "name")
         else:
             return redirect("draft_method", draft.pk)
     context = {"nav": "campaigns", "form": form, "draft": draft, "page": 1, "ground": plans.ground()}
@@ -161,7 +161,7 @@ def start(request: HttpRequest, draft_id: int) -> HttpResponse:
             if not list_pages.changed_meanwhile(form, uploaded, error):
                 return _gone(request, draft)
         except Refused as refusal:
-            refused(form, refusal.sentence)
+            refused(form, gettext(refusal.sentence))
         else:
             return _started(request, done)
     return _page(request, draft, user, cutting=form)

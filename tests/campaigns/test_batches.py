@@ -54,6 +54,14 @@ def test_a_batch_holds_at_least_one_account() -> None:
         batches.cut(make_campaign(), unsaved(2), actor="anna", size=0)
 
 
+def test_no_batch_begins_after_all_calendars() -> None:
+    campaign, far = make_campaign(), Timetable(NIGHT, every=timedelta(days=4_000_000))
+    with refuses("batch.too_late"):
+        batches.cut(campaign, unsaved(2), actor="anna", size=1, timetable=far)
+    assert not Account.objects.exists()
+    assert not Batch.objects.exists()
+
+
 def test_each_batch_has_its_night() -> None:
     window = Timetable(NIGHT - timedelta(days=7), NIGHT, NIGHT + timedelta(hours=4), every=timedelta(days=1))
     cut = batches.cut(make_campaign(), unsaved(5), actor="anna", size=2, timetable=window, parallel_cutovers=3)

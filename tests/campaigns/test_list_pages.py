@@ -454,6 +454,15 @@ def test_wrong_times_are_told_and_nothing_is_imported(operator: Operator) -> Non
     assert not Account.objects.exists()
 
 
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_a_year_at_the_end_of_the_calendar_is_refused_at_its_field(operator: Operator, year: str) -> None:
+    type(operator.user).objects.update(time_zone="Pacific/Auckland")
+    operator.bring(THREE)
+    answer = operator.take_in(begin="at", starts_at=f"{year}-01-01T00:00", window_begins_at=f"{year}-01-01T00:00")
+    assert answer.status_code == 422
+    assert answer.content.decode().count("Enter a day and a time") >= 2
+
+
 def test_a_closed_campaign_takes_no_list(operator: Operator) -> None:
     Campaign.objects.update(closed_at=timezone.now())
     assert operator.bring(THREE).status_code == 403

@@ -32,6 +32,17 @@ def keys(wanted: Wanted) -> list[str]:
     return [line.event.name for line in log.page(wanted).lines]
 
 
+@pytest.mark.parametrize(("field", "day"), [("since", "0001-01-01"), ("until", "9999-12-31")])
+def test_a_day_at_the_end_of_the_calendar_is_refused_at_its_field(
+    operator: User, client: Client, field: str, day: str
+) -> None:
+    User.objects.update(time_zone="Pacific/Auckland")
+    answer = client.get("/log", {field: day})
+    assert answer.status_code == 422
+    assert "There is nothing in such a year." in answer.content.decode()
+    assert client.get("/log.csv", {field: day}).status_code == 422
+
+
 def test_events_are_filtered_by_everything_they_carry() -> None:
     user, account, other = make_user(is_operator=True), make_account(), make_account()
     ids = {"campaign_id": account.campaign_id, "batch_id": account.batch_id, "account_id": account.pk}

@@ -305,6 +305,7 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # each may be as long as a list
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -57,7 +57,7 @@ def plan(request: HttpRequest, batch_id: int) -> HttpResponse:
                 **form.limits(),
             )
         except Refused as refusal:
-            refused(form, refusal.sentence)
+            refused(form, gettext(refusal.sentence))
         else:
             wake_after_commit()
             messages.success(request, gettext("The plan of batch %(name)s is saved.") % {"name": batch.name})
@@ -86,7 +86,7 @@ def split(request: HttpRequest, batch_id: int) -> HttpResponse:
         try:
             made = batches.split(batch, size=form.cleaned_data["size"], actor=require(request, Verb.PLAN))
         except Refused as refusal:
-            refused(form, refusal.sentence, "size")
+            refused(form, gettext(refusal.sentence), "size")
         else:
             told = ngettext("%(n)d batch more.", "%(n)d batches more.", len(made)) % {"n": len(made)}
             messages.success(request, told if made else gettext("The batch is no larger than that: it stays whole."))
@@ -109,7 +109,7 @@ def go_on(request: HttpRequest, batch_id: int) -> HttpResponse:
         messages.success(request, told % {"name": batch.name})
         wake_after_commit()
     except Refused as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, gettext(refusal.sentence))
     return redirect("batches", batch.campaign_id)
 
 

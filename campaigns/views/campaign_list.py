@@ -47,7 +47,7 @@ def settings(request: HttpRequest, campaign_id: int) -> HttpResponse:
             name = form.cleaned_data["name"]
             campaigns.configure(campaign, name=name, actor=require(request, Verb.PLAN), **form.options())
         except Refused as refusal:
-            refused(form, refusal.sentence, "name" if refusal.code == "campaign.name_taken" else None)
+            refused(form, gettext(refusal.sentence), "name" if refusal.code == "campaign.name_taken" else None)
         else:
             messages.success(request, gettext("The settings are saved."))
             wake_after_commit()
@@ -88,7 +88,7 @@ def copy(request: HttpRequest, campaign_id: int) -> HttpResponse:
         try:
             made = campaigns.copy(campaign, copying.cleaned_data["name"], actor=user)
         except Refused as refusal:
-            refused(copying, refusal.sentence, "name" if refusal.code == "campaign.name_taken" else None)
+            refused(copying, gettext(refusal.sentence), "name" if refusal.code == "campaign.name_taken" else None)
         else:
             told = gettext("%(name)s is planned like %(other)s. It has no list yet.")
             messages.success(request, told % {"name": made.name, "other": campaign.name})
@@ -122,7 +122,7 @@ def close(request: HttpRequest, campaign_id: int) -> HttpResponse:
     try:
         campaigns.close(campaign, actor=require(request, Verb.PLAN))
     except Refused as refusal:
-        messages.error(request, refusal.sentence)
+        messages.error(request, gettext(refusal.sentence))
         return redirect("campaign_settings", campaign.pk)
     messages.success(request, gettext("%(name)s is closed. It can be read as before.") % {"name": campaign.name})
     return redirect("campaigns")

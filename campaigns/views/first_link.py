@@ -13,6 +13,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
@@ -59,7 +60,7 @@ def choose_password(request: HttpRequest) -> HttpResponse:
 def _password(request: HttpRequest) -> str:
     password = request.POST.get("password", "")
     if password != request.POST.get("again"):
-        raise ValidationError("The two passwords differ.")
+        raise ValidationError(gettext("The two passwords differ."))
     return password
 
 

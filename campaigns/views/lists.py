@@ -95,7 +95,7 @@ def confirm(request: HttpRequest, campaign_id: int) -> HttpResponse:
             if not list_pages.changed_meanwhile(form, uploaded, error):
                 return _gone(request, campaign)
         except Refused as refusal:
-            refused(form, refusal.sentence)
+            refused(form, gettext(refusal.sentence))
         else:
             return _imported(request, campaign, user, done, starts_now=form.starts_now)
     return _page(request, campaign, user, cutting=form)

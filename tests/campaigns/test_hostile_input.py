@@ -1,0 +1,141 @@
+"""Whatever stands in an address or is sent by a form: a page, or a refusal, and never a fault of the panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from campaigns.models import Account, AllowedAddress, Batch, Connector, Server, User
+from campaigns.services import drafts
+from tests.campaigns import scenes
+from tests.campaigns.factories import make_user
+from tests.campaigns.test_roles import addresses
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = (
+    *("", "\0", "abc\0def", "-1", "0", "9" * 18, "9" * 40, "1e9", "²", "٣", "'; --", "<b>", "%", "a" * 5000),
+    *("0001-01-01", "9999-12-31", "0001-01-01T00:00", "9999-12-31T23:59"),
+)
+# What pages read from their addresses
+_TABLE = "state cause side q order page"
+ASKED = {
+    "people": "q",
+    "batch": _TABLE,
+    "batch_live": f"{_TABLE} rows seen",
+    "batch_confirm": f"{_TABLE} act a all",
+    "batch_csv": _TABLE,
+    "account": "events",
+    "account_live": "events seen",
+    "log": "kind person account campaign batch since until before",
+    "log_csv": "kind person account campaign batch since until",
+    "import_list": "r",
+    "draft_list": "r",
+    "connector_new": "kind",
+    "api_accounts": "state after limit",
+}
+# What forms send
+SENT = (
+    "act a all number typed sure reason back next then folder theme size begin starts_at every_days window_begins_at "
+    "window_ends_at canary name source target method source_directory target_directory source_sessions route "
+    "verify_level catch_up_days catch_up_minutes refresh_hours copies_deleted text source_domain target_domain "
+    "has_heading m0 host port security ca_pem admin_login admin_secret max_lanes login password again current secret "
+    "username full_name roles note source_login target_login time_zone language password-sides password-password "
+    "rule-folder rule-action rule-name decision-verdict decision-reason split-size copy-name parallel_cutovers "
+    "stop_at_failed_percent max_attempts ready_messages ready_seconds cutover_seconds"
+).split()
+
+
+@pytest.fixture
+def ids() -> dict[str, Any]:
+    """A row of each kind that an address may be about."""
+    campaign = scenes.platform(6)
+    connector = Connector.objects.create(room="directory", kind="sql", name="staff", options={"driver": "sqlite"})
+    servers = {"source": Server.objects.all()[0], "target": Server.objects.all()[1]}
+    allowed = AllowedAddress.objects.create(host="mail.example.test")
+    rows = {
+        "campaign_id": campaign.pk,
+        "batch_id": Batch.objects.all()[1].pk,
+        "account_id": Account.objects.filter(batch=Batch.objects.all()[1])[0].pk,
+        "server_id": servers["source"].pk,
+        "connector_id": connector.pk,
+        "user_id": make_user(is_helpdesk=True).pk,
+        "address_id": allowed.pk,
+    }
+    return rows | {"token": "nothing", "act": "retry", **servers}
+
+
+@pytest.fixture
+def everybody(ids: dict[str, Any]) -> User:
+    """Somebody of every role, who has begun to plan a campaign."""
+    user = make_user(
+        is_operator=True, is_helpdesk=True, is_manager=True, is_administrator=True, time_zone="Pacific/Auckland"
+    )
+    ids["draft_id"] = drafts.save(None, "Begun", owner=user, source=ids["source"], target=ids["target"]).pk
+    return user
+
+
+@pytest.fixture
+def browser(everybody: User) -> Client:
+    """Their browser."""
+    client = Client(headers={"host": "localhost"})
+    client.force_login(everybody)
+    return client
+
+
+PATTERNS = [pattern for pattern in addresses() if pattern.name not in ("health", "metrics")]
+
+
+def url_of(pattern: Any, ids: dict[str, Any]) -> str:
+    return reverse(str(pattern.name), kwargs={argument: ids[argument] for argument in pattern.pattern.converters})
+
+
+def fault(client: Client, method: str, url: str, data: dict[str, str]) -> list[str]:
+    try:
+        code = undone(client, method, url, data).status_code
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told with what was asked
+        return [f"{method} {url} {str(data)[:120]}: {error!r}"]
+    return [f"{method} {url} {str(data)[:120]}: {code}"] if code >= 500 else []
+
+
+def undone(client: Client, method: str, url: str, data: Any) -> HttpResponse:
+    with transaction.atomic():
+        answer: HttpResponse = getattr(client, method)(url, data)
+        if getattr(answer, "streaming", False):
+            b"".join(answer)  # type: ignore[call-overload]
+        transaction.set_rollback(True)
+    return answer
+
+
+@pytest.mark.parametrize("page", ASKED)
+def test_nothing_in_an_address_breaks_its_page(page: str, browser: Client, ids: dict[str, Any]) -> None:
+    (pattern,) = (pattern for pattern in PATTERNS if pattern.name == page)
+    faults = []
+    for value in HOSTILE:
+        for name in ASKED[page].split():
+            faults += fault(browser, "get", url_of(pattern, ids), {name: value})
+    assert faults == []
+
+
+def test_nothing_that_is_sent_breaks_a_form(browser: Client, ids: dict[str, Any]) -> None:
+    faults = []
+    for pattern in PATTERNS:
+        for value in HOSTILE:
+            faults += fault(browser, "post", url_of(pattern, ids), dict.fromkeys(SENT, value))
+    assert faults == []
+
+
+def test_what_is_not_there_is_not_found(browser: Client, ids: dict[str, Any]) -> None:
+    found = []
+    for pattern in PATTERNS:
+        numbers = [name for name in pattern.pattern.converters if name.endswith("_id")]
+        for number in (0, 10**18, 10**30) if numbers else ():
+            url = url_of(pattern, ids | dict.fromkeys(numbers, number))
+            codes = {undone(browser, method, url, {}).status_code for method in ("get", "post")}
+            found += [] if codes <= {404, 405} else [(url, codes)]
+    assert found == []

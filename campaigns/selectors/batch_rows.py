@@ -104,7 +104,7 @@ class Filter:
         side = asked.get("side", "")
         return cls(
             state=state if state in {*AccountState, *Family} else "",
-            cause=asked.get("cause", "")[:64],
+            cause=asked.get("cause", "")[:64].replace("\0", ""),  # PostgreSQL keeps none
             side=side if side in ("source", "target") else "",
             q=asked.get("q", "").strip()[:200].replace("\0", ""),
             order=order if order in ORDERS else "problems",

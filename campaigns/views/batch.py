@@ -199,7 +199,7 @@ def _whole_told(act: Whole) -> str:
 
 def _act_on_many(request: HttpRequest, confirmation: Confirmation, user: User) -> None:
     act = Act(str(confirmation.choice.act))
-    reason = request.POST.get("reason", "").strip()[:500]
+    reason = request.POST.get("reason", "").replace("\0", " ").strip()[:500]
     done = acts.carry_out_many(act, confirmation.account_ids, actor=user, reason=reason)
     tasks.wake_after_commit()
     tell = messages.warning if done.refused else messages.success

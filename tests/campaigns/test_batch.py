@@ -489,6 +489,14 @@ def test_what_single_accounts_refuse_is_told_with_its_reason(operator: Client) -
     assert figures(batch) == {"failed": 1, "staging": 2}
 
 
+def test_nothing_that_postgresql_cannot_keep_goes_from_a_form_or_an_address_to_the_database(operator: Client) -> None:
+    assert Filter.of({"cause": "line\0.silent", "q": "an\0na"}) == Filter(cause="line.silent", q="anna")
+    batch = make_batch(1, state=S.READY)
+    ids = list(batch.accounts.values_list("pk", flat=True))
+    assert "1 left out." in act(operator, batch, act="leave_out", a=ids, sure="1", number="1", reason="Re\0tired")
+    assert Event.objects.get(account=ids[0], name="account.state.excluded").data["reason"] == "Re tired"
+
+
 def test_accounts_are_left_out_with_a_reason_and_taken_back_in(operator: Client) -> None:
     batch = make_batch(2, state=S.READY)
     ids = list(batch.accounts.values_list("pk", flat=True))

@@ -11,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from campaigns.models import Account, AccountName, Batch
+from campaigns.models import Account, AccountName, Batch, Event
+from campaigns.selectors.batch_rows import Filter
 from campaigns.states import AccountState as S
 from campaigns.states import Owner
 from tests.campaigns import scenes

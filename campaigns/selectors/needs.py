@@ -66,6 +66,7 @@ class Needs:
     undecided: int
     told: list[Told]
     batches: list[Waiting]
+    failed: list[Waiting]  # batches of which accounts did not move; ``accounts``: how many
     paused: list[Campaign]
     servers: list[Fault]
     findings: list[Finding]  # of what must run, and is not well
@@ -73,7 +74,7 @@ class Needs:
     @property
     def total(self) -> int:
         """How many things there are to do."""
-        parts = (self.told, self.batches, self.paused, self.servers, self.findings)
+        parts = (self.told, self.batches, self.failed, self.paused, self.servers, self.findings)
         return self.undecided + sum(len(part) for part in parts)
 
 
@@ -88,6 +89,7 @@ def now_needed(now: datetime | None = None) -> Needs:
         undecided=sum(undecided.values()),
         told=_told(),
         batches=_batches(counts, now),
+        failed=_failed(counts),
         paused=paused,
         servers=[
             Fault(server, words.cause(server.breaker_code))
@@ -99,11 +101,19 @@ def now_needed(now: datetime | None = None) -> Needs:
 
 def _counts() -> Counts:
     counts: Counts = {}
-    states = (*_BY_A_PERSON, AccountState.READY)
+    states = (*_BY_A_PERSON, AccountState.READY, AccountState.FAILED)
     rows = BatchCount.objects.filter(accounts__gt=0, state__in=states, batch__campaign__closed_at=None)
     for batch_id, state, accounts in rows.values_list("batch_id", "state", "accounts"):
         counts.setdefault(batch_id, {})[AccountState(state)] = accounts
     return counts
+
+
+def _failed(counts: Counts) -> list[Waiting]:
+    failed = {key: states[AccountState.FAILED] for key, states in counts.items() if AccountState.FAILED in states}
+    if not failed:
+        return []
+    rows = Batch.objects.filter(pk__in=failed).select_related("campaign").order_by("pk")
+    return [Waiting(batch, "retry", failed[batch.pk]) for batch in rows]
 
 
 def _undecided(batch_ids: list[int]) -> list[Undecided]:

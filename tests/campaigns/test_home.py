@@ -83,6 +83,19 @@ def test_everything_that_waits_for_a_person_is_told() -> None:
     assert found.total == 3 + 1 + 2 + 1 + 1
 
 
+def test_a_batch_of_which_accounts_did_not_move_waits_with_how_many(client: Client) -> None:
+    batch = make_batch(3, state=S.FAILED)
+    make_batch(2, state=S.DONE)
+    found = needs.now_needed()
+    assert [(one.batch.pk, one.accounts) for one in found.failed] == [(batch.pk, 3)]
+    client.force_login(make_user(is_operator=True))
+    page = client.get("/").content.decode()
+    assert f'href="/batches/{batch.pk}?state=failed"' in page
+    assert "3 accounts did not move" in page
+    Campaign.objects.filter(pk=batch.campaign_id).update(closed_at=timezone.now())
+    assert needs.now_needed().failed == []
+
+
 def test_accounts_of_closed_campaigns_need_nobody() -> None:
     account = make_account(S.ATTENTION)
     Campaign.objects.filter(pk=account.campaign_id).update(closed_at=timezone.now())

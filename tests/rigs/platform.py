@@ -205,8 +205,12 @@ class Platform:
         self.tell("campaign", "create", str(folder / "setup.json"))
         probe = self.world.address(PROBE)
         self.tell("campaign", "accept", CAMPAIGN, "--source", probe, "--target", probe)
+        self._import_list()
+
+    def _import_list(self) -> None:
         limits = [word for name, number in self.limits.items() for word in ("--limit", f"{name}={number}")]
-        self.tell("import_list", CAMPAIGN, str(folder / "list.tsv"), f"--size={self.size}", *limits)
+        path = str(self.panel.dir / "list.tsv")
+        self.tell("import_list", CAMPAIGN, path, f"--size={self.size}", *limits)
 
     def write_list(self) -> Path:
         """Write the list of all users, and return where it is."""

@@ -19,13 +19,13 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def stand_back(niceness: int) -> None:
-    """Let other programs go first where they and this one want the processor.
+def stand_back(niceness: int, leader: int) -> None:
+    """Let other programs go first where they and this one want the processor. Threads begun later do so too.
 
-    Linux may share it out by sessions, and then heeds the niceness of a session alone; it is set where this program
-    has one of its own.
+    Linux may share it out by sessions, and then heeds the niceness of a session alone. That of this program is set
+    where process ``leader`` leads it, so that nobody else's is.
     """
     os.nice(niceness)
-    if os.getsid(0) == os.getpid():
+    if os.getsid(0) == leader:
         with contextlib.suppress(OSError):  # another system, or a kernel that does not do so
             Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")

@@ -12,7 +12,7 @@ _ASK = """
 import os
 from pathlib import Path
 from campaigns.processes import stand_back
-stand_back(5)
+stand_back(5, leader=os.getpid())
 print(os.getpriority(os.PRIO_PROCESS, 0))
 """
 

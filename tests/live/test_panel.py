@@ -100,6 +100,15 @@ def test_a_queue_folder_that_is_wiped_is_made_again(panel: Panel) -> None:
     panel.wait_until_well()
 
 
+def test_mail_goes_before_pages(panel: Panel) -> None:
+    programs = panel.programs()
+    (pages,) = descendants(programs["web"])
+    niceness = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (pages, programs["worker stage"])}
+    assert niceness[pages] > niceness[programs["worker stage"]]
+    if (group := Path(f"/proc/{pages}/autogroup")).exists():
+        assert "nice 5" in group.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly_and_starts_again_quickly(number: signal.Signals) -> None:
     with Panel() as panel:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from campaigns.processes import stand_back
 from campaigns.services import installation
-
-_NICENESS: Final = 5  # mail goes before pages: a third of what a worker gets, while both want the processor
 
 
 def arguments(fd: int | None) -> list[str]:
@@ -44,5 +41,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         installation.require_ready()
-        stand_back(_NICENESS)
         os.execv(sys.executable, [sys.executable, "-P", "-m", "gunicorn", *arguments(options["fd"])])

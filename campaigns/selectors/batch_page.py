@@ -173,7 +173,15 @@ class BatchPage:
         """How often the page looks again; 0 when nothing happens any more without a person."""
         if self.batch.ended_at is not None or not self.is_open or self.phase is Phase.EMPTY:
             return 0
-        return RUNNING_SECONDS if self.working or self._is_moving else IDLE_SECONDS
+        is_busy = self.working or self._is_moving or self._is_about_to
+        return RUNNING_SECONDS if is_busy else IDLE_SECONDS
+
+    @property
+    def _is_about_to(self) -> bool:
+        """True when no person is waited for: it was started or told to go just now, and no worker is at it yet."""
+        if self.phase is Phase.STAGING:
+            return not self.is_resting and any(self.figures.states[state] for state in _GOING[:3])
+        return self.phase is Phase.MOVING and not self.waits_for
 
     @property
     def _is_moving(self) -> bool:

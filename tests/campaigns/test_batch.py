@@ -343,6 +343,15 @@ def test_nothing_new_is_204_with_the_pace_of_looking(operator: Client) -> None:
     assert answer["X-Live-Seen"] == seen
 
 
+@pytest.mark.parametrize(("state", "changes"), [(S.NEW, {}), (S.READY, {"go_at": timezone.now()})])
+def test_who_has_just_started_a_batch_or_said_go_sees_it_begin(
+    operator: Client, state: S, changes: dict[str, object]
+) -> None:
+    batch = make_batch(3, state=state, **changes)
+    address, seen = live_address(operator, batch)
+    assert operator.get(address, {"seen": seen})["X-Live-Seconds"] == "2"
+
+
 def test_only_what_changed_is_sent(operator: Client) -> None:
     batch = make_batch(3, state=S.READY, go_at=timezone.now())
     address, seen = live_address(operator, batch)

@@ -20,6 +20,7 @@ from campaigns.services import names
 MOST: Final = 50  # people shown; more need another word
 _MOST_WORDS: Final = 6
 _RARE: Final = 1000  # a word of fewer names is one to begin with
+_NAMES_OF_ONE: Final = 8  # that begin alike, of nearly everybody
 _COMMON: Final = 5000  # names of a word are counted no further
 _LEAST_DIGITS: Final = 3  # of the end of a phone number
 _SHOWN: Final = ("display_name", "source_login", "department", "phone", "state")
@@ -89,25 +90,33 @@ def _begins(text: str) -> Q:
 
 
 def _keys(words: list[Q], most: int) -> list[int]:
-    """Return accounts of which every word is true: at most so many."""
-    counted = sorted((_frequency(word), place) for place, word in enumerate(words)) if len(words) > 1 else [(0, 0)]
+    """Return accounts of which every word is true: at most so many.
+
+    DISTINCT and LIMIT together would have PostgreSQL go through the names of all accounts in their order.
+    """
+    if len(words) == 1:
+        return _of_one_word(words[0], most)
+    counted = sorted((_frequency(word), place) for place, word in enumerate(words))
     first, *others = (words[place] for _count, place in counted)
-    rows = AccountName.objects.filter(first)
-    if counted[0][0] < _RARE:
-        for other in others:
-            rows = rows.filter(Exists(AccountName.objects.filter(other, account=OuterRef("account_id"))))
-    elif others:
-        rows = rows.filter(account__in=_together(others))
-    return list(rows.values_list("account_id", flat=True).distinct()[:most])
+    found = _accounts(first)
+    if counted[0][0] >= _RARE:
+        return list(found.intersection(*(_accounts(other) for other in others))[:most])
+    for other in others:
+        found = found.filter(Exists(AccountName.objects.filter(other, account=OuterRef("account_id"))))
+    return list(dict.fromkeys(found))[:most]
 
 
-def _together(words: list[Q]) -> QuerySet[AccountName, int]:
-    """Return the accounts of which every word is true, each word read once from beginning to end."""
-    first, *others = words
-    rows = AccountName.objects.filter(first)
-    if others:
-        rows = rows.filter(account__in=_together(others))
-    return rows.values_list("account_id", flat=True)
+def _of_one_word(word: Q, most: int) -> list[int]:
+    rows = list(_accounts(word)[: most * _NAMES_OF_ONE])
+    found = list(dict.fromkeys(rows))
+    if len(found) < most and len(rows) == most * _NAMES_OF_ONE:  # somebody has a great many names
+        return list(_accounts(word).distinct()[:most])
+    return found[:most]
+
+
+def _accounts(word: Q) -> QuerySet[AccountName, int]:
+    """Return the accounts of which a word is true, once for each name that it begins."""
+    return AccountName.objects.filter(word).values_list("account_id", flat=True)
 
 
 def _frequency(word: Q) -> int:

@@ -101,6 +101,20 @@ def test_more_people_than_are_shown_are_told(town: dict[str, Account]) -> None:
     assert town
 
 
+def test_common_words_find_the_same_as_rare_ones(town: dict[str, Account], monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = ("garcia physics", "garcia", "gar phy mar", "garcia library", "s12 zoe", "garcia 4417", "lars garcia law")
+    rare = [people.find(query).people for query in queries]
+    monkeypatch.setattr(people, "_RARE", 0)
+    assert [people.find(query).people for query in queries] == rare
+    assert rare[0] == [town["m.garcia"]]
+
+
+def test_somebody_with_a_great_many_names_hides_nobody(town: dict[str, Account]) -> None:
+    many = [AccountName(account=town["lars"], kind=names.ADDRESS, value=f"gar{n:04}@x.test") for n in range(900)]
+    AccountName.objects.bulk_create(many)
+    assert set(people.find("gar").people) == {town["lars"], town["m.garcia"]}
+
+
 @pytest.fixture
 def helpdesk(client: Client) -> Client:
     client.force_login(make_user(is_helpdesk=True))

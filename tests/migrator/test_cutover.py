@@ -16,8 +16,9 @@ from migrator.testing import FakeClock, FaultKind, FaultPlan, RecordingSink
 from migrator.testing.journals import MemoryJournal
 from tests.migrator.interrupt_pairs import interrupt, sample
 from tests.migrator.nights import ANNA, EVERYTHING, NIGHTS, Faults, Night, clean_calls
+from tests.thinning import IS_FAST, thinned
 
-SAMPLE = 40  # pairs of each night
+SAMPLE = 8 if IS_FAST else 40  # pairs of each night
 
 
 @pytest.mark.req("S-117", "S-120")
@@ -26,7 +27,7 @@ SAMPLE = 40  # pairs of each night
 def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_nothing(
     name: str, kind: FaultKind
 ) -> None:
-    for at in range(len(clean_calls(NIGHTS[name]))):
+    for at in thinned(range(len(clean_calls(NIGHTS[name])))):
         interrupt(name, {at: kind})
 
 
@@ -49,7 +50,7 @@ def suspend(night: Night) -> None:
 @pytest.mark.req("S-102", "S-120")
 @pytest.mark.parametrize("recipe", [*RECIPES.values(), EVERYTHING], ids=lambda recipe: recipe.key)
 def test_what_somebody_else_sets_at_any_call_is_never_overwritten(recipe: Recipe) -> None:
-    for at in range(len(clean_calls(lambda: Night(recipe=recipe)))):
+    for at in thinned(range(len(clean_calls(lambda: Night(recipe=recipe))))):
         night = Night(recipe=recipe)
         faults = Faults({at: ""}, act=lambda night=night: suspend(night))
         state = night.run_to_the_end(faults)

@@ -28,6 +28,7 @@ from migrator.testing import FakeClock, FaultPlan, Killed
 from migrator.testing.connectors import REGISTERED
 from migrator.testing.journals import MemoryJournal
 from tests.migrator.nights import ANNA, Faults, Night, clean_calls
+from tests.thinning import thinned
 
 PASSWORD = "directory-manager-password"
 REGISTRIES = {
@@ -163,7 +164,7 @@ def test_after_the_database_is_lost_at_any_call_one_side_is_enabled(
 ) -> None:
     paths = folders(tmp_path)
     ways = set()
-    for at, name in cutover_calls(lambda: make(next(paths))):
+    for at, name in thinned(cutover_calls(lambda: make(next(paths)))):
         night = make(next(paths))
         night.run_until_killed(Faults({at: kind}))
         night.entries.clear()  # the database is gone
@@ -387,7 +388,7 @@ def test_a_journal_from_a_backup_is_not_trusted_until_it_has_adopted_what_the_fo
     paths = folders(tmp_path)
     refused = 0
     calls = cutover_calls(lambda: make(next(paths)))
-    for early in (number for number, name in calls if name.startswith("journal.")):
+    for early in thinned([number for number, name in calls if name.startswith("journal.")]):
         for late in range(0, len(calls), 7):
             night = make(next(paths))
             is_behind = restored(night, early, late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, NamedTuple
@@ -65,7 +66,7 @@ def _alone(cell: Cell) -> float:
 def table(cells: list[Cell]) -> str:
     """Return one table: a line for each contestant in each cell, medians, and what each ratio is."""
     head = ("corpus and RTT", "contestant", "runs", "copy s", "best s", "limit/copy", "copy/ours", "again s", "trips",
-            "again trips", "CPU s", "servers' CPU", "peak MiB", "over idle", "the copy is")  # fmt: skip
+            "again trips", "CPU s", "servers' CPU", "cores busy", "peak MiB", "over idle", "the copy is")  # fmt: skip
     rows = [head]
     for cell in cells:
         limit = limit_seconds(cell, cells)
@@ -74,7 +75,7 @@ def table(cells: list[Cell]) -> str:
         if cell.ceilings:
             rows.append(_ceiling_row(cell))
         rows += [_row(cell, name, limit, our_seconds) for name in cell.results]
-        rows += [(cell.title, name, *[""] * 12, why) for name, why in cell.failures.items()]
+        rows += [(cell.title, name, *[""] * 13, why) for name, why in cell.failures.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
         "  ".join(f"{word:<{width}}" for word, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -91,7 +92,7 @@ def _ceiling_row(cell: Cell) -> tuple[str, ...]:
         str(len(cell.ceilings)),
         f"{median(both):.2f}",
         f"{min(both):.2f}",
-        *[""] * 9,
+        *[""] * 10,
         note,
     )
 
@@ -105,10 +106,17 @@ def _row(cell: Cell, name: str, limit: float | None, ours: float | None) -> tupl
         cell.title, name, str(len(results)), f"{seconds:.2f}", f"{min(lap.seconds for lap in copies):.2f}",
         f"{limit / seconds:.2f}" if limit else "", f"{seconds / ours:.1f}" if ours else "",
         f"{_middle(agains, 'seconds'):.3f}", _trips(copies), _trips(agains),
-        f"{_middle(copies, 'cpu_seconds'):.2f}", f"{_middle(copies, 'server_cpu_seconds'):.2f}",
+        f"{_middle(copies, 'cpu_seconds'):.2f}", f"{_middle(copies, 'server_cpu_seconds'):.2f}", _busy(copies),
         f"{max(lap.peak_bytes for lap in copies) / MIB:.0f}", f"{over_idle / MIB:.1f}" if over_idle else "",
         "; ".join(sorted({result.verdict for result in results})),
     )  # fmt: skip
+
+
+def _busy(laps: list[Lap]) -> str:
+    """Return the share of the machine that the copy and both servers took: near 100 % no waiting is left to save."""
+    cores = os.cpu_count() or 1
+    shares = [(lap.cpu_seconds + lap.server_cpu_seconds) / (lap.wall_seconds * cores) for lap in laps]
+    return f"{median(shares):.0%}"
 
 
 def _trips(laps: list[Lap]) -> str:

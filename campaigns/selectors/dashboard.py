@@ -110,7 +110,8 @@ def view(campaign: Campaign, now: datetime | None = None) -> Dashboard:
     parts, hours = _parts(campaign), _hours(campaign)
     plans = [_plan(part) for part in parts]
     figures = Figures.of((state, count) for part in parts for state, count in part.figures.states.items())
-    expected = forecast.forecast(plans, hours, now)
+    begun_at = min((part.batch.started_at for part in parts if part.batch.started_at), default=None)
+    expected = forecast.forecast(plans, hours, now, begun_at)
     mails = [part.mail for part in parts if part.mail]
     trouble = figures.families[Family.FAILED] + figures.families[Family.ATTENTION]
     return Dashboard(
@@ -121,7 +122,7 @@ def view(campaign: Campaign, now: datetime | None = None) -> Dashboard:
         causes=causes.of_campaign(campaign) if trouble else [],
         balance=balance.balance(mails),
         size=Size(sum(mail.bytes_moved for mail in mails), sum(mail.bytes_total for mail in mails)),
-        per_hour=forecast.per_hour(hours, now),
+        per_hour=forecast.per_hour(hours, now, begun_at),
         bytes_per_second=_bytes_per_second(mails, now),
         forecast=expected,
         left=_until(expected.ends_at, now),

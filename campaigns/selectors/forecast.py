@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 _PACE_HOURS: Final = 12
+_LEAST: Final = timedelta(minutes=2)  # of a pace: what came in the first seconds says nothing yet
 _FULLY: Final = 0.98  # of a night's accounts: stragglers are mended one by one, not by another night
 
 
@@ -57,8 +58,8 @@ class Forecast:
         return self.earliest is not None and self.latest is not None and self.earliest < self.latest
 
 
-def forecast(plans: Sequence[Plan], hours: Sequence[Hour], now: datetime) -> Forecast:
-    """Return when the last of ``plans`` is expected to have moved."""
+def forecast(plans: Sequence[Plan], hours: Sequence[Hour], now: datetime, begun_at: datetime | None = None) -> Forecast:
+    """Return when the last of ``plans`` is expected to have moved; ``begun_at``: when the first of them was started."""
     ends = [plan.ends_at for plan in plans if plan.ends_at is not None]
     planned_end = max(ends, default=None)
     if not sum(plan.left for plan in plans):
@@ -66,7 +67,9 @@ def forecast(plans: Sequence[Plan], hours: Sequence[Hour], now: datetime) -> For
     ahead = [plan for plan in plans if plan.left and plan.ends_at is not None and plan.ends_at > now]
     if ahead:
         return _by_windows(plans, ahead, planned_end, now)
-    return _by_pace(sum(plan.left for plan in plans), hours, planned_end, now)
+    after_the_start = [hour for hour in hours if begun_at is None or begun_at <= hour.begins_at]
+    current = per_hour(hours, now, begun_at)
+    return _by_pace(sum(plan.left for plan in plans), after_the_start, current, planned_end, now)
 
 
 def _by_windows(plans: Sequence[Plan], ahead: Sequence[Plan], planned_end: datetime | None, now: datetime) -> Forecast:
@@ -92,9 +95,8 @@ def _ratios(plans: Sequence[Plan], now: datetime) -> list[float]:
     return [(plan.accounts - plan.left) / plan.accounts for plan in past]
 
 
-def _by_pace(left: int, hours: Sequence[Hour], planned_end: datetime | None, now: datetime) -> Forecast:
+def _by_pace(left: int, hours: Sequence[Hour], current: float, planned_end: datetime | None, now: datetime) -> Forecast:
     whole = [hour.accounts for hour in _latest(hours, now) if hour.begins_at + timedelta(hours=1) <= now]
-    current = per_hour(hours, now)
     if current <= 0:
         return Forecast(0, None, None, None, planned_end)
     paces = sorted(pace for pace in [*whole, current] if pace > 0)
@@ -106,9 +108,15 @@ def _latest(hours: Sequence[Hour], now: datetime) -> list[Hour]:
     return [hour for hour in hours if now - timedelta(hours=_PACE_HOURS) <= hour.begins_at <= now]
 
 
-def per_hour(hours: Sequence[Hour], now: datetime) -> float:
-    """Return how many accounts came in the last sixty minutes: this hour's, and the rest of the one before."""
+def per_hour(hours: Sequence[Hour], now: datetime, begun_at: datetime | None = None) -> float:
+    """Return how many accounts came in the last sixty minutes: this hour's, and the rest of the one before.
+
+    Where nothing was started more than an hour ago (``begun_at``), the pace since then.
+    """
     this = now.replace(minute=0, second=0, microsecond=0)
     moved = {hour.begins_at: hour.accounts for hour in hours}
+    if begun_at is not None and now - begun_at < timedelta(hours=1):
+        came = moved.get(this, 0) + moved.get(this - timedelta(hours=1), 0)
+        return came / (max(now - begun_at, _LEAST) / timedelta(hours=1))
     rest = 1 - (now - this).total_seconds() / 3600
     return max(0.0, moved.get(this, 0) + moved.get(this - timedelta(hours=1), 0) * rest)

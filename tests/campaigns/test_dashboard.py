@@ -66,6 +66,16 @@ def test_without_windows_the_pace_decides() -> None:
     assert (told.earliest, told.latest) == (NOW + 3 * HOUR, NOW + 6 * HOUR)
 
 
+def test_the_pace_of_the_first_hour_counts_from_the_start_and_not_from_the_full_hour() -> None:
+    plans, begun_at = [Plan(1000, 940, None, None)], NOW - HOUR / 4
+    hours = [Hour(NOW.replace(minute=0), 40), Hour(NOW.replace(minute=0) - HOUR, 20)]
+    assert forecast.per_hour(hours, NOW, begun_at) == 240
+    told = forecast.forecast(plans, hours, NOW, begun_at)
+    assert told.ends_at == told.latest == NOW + HOUR * 940 / 240
+    assert forecast.per_hour(hours, NOW, NOW) == 60 * 30  # a start of this moment divides by no less than two minutes
+    assert forecast.per_hour(hours, NOW, NOW - 2 * HOUR) == forecast.per_hour(hours, NOW)
+
+
 def test_nothing_is_promised_before_anybody_moved_or_when_nobody_is_left() -> None:
     assert forecast.forecast([Plan(10, 10, None, None)], [], NOW).ends_at is None
     assert forecast.forecast([], [], NOW).ends_at is None

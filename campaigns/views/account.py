@@ -195,7 +195,7 @@ def account_rule(request: HttpRequest, account_id: int) -> HttpResponse:
     except Refused as refusal:
         form.add_error("folder" if refusal.code in _OF_FOLDER else "name", words.refusal(refusal.code))
         return _show(request, found, form)
-    return _saved(request, found, user, gettext("The rule is kept; it counts from the next pass on."))
+    return _saved(request, found, user, gettext("The rule is kept; the next copy of this account keeps to it."))
 
 
 _OF_FOLDER: Final = frozenset({"folder_rule.folder", "folder_rule.copied"})
@@ -225,7 +225,7 @@ def account_rule_clear(request: HttpRequest, account_id: int) -> HttpResponse:
     except Refused as refusal:
         messages.error(request, words.refusal(refusal.code))
     else:
-        messages.success(request, gettext("The rule is gone; that counts from the next pass on."))
+        messages.success(request, gettext("The rule is gone; the next copy of this account does without it."))
     return redirect("account", account_id=found.pk)
 
 

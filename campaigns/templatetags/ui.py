@@ -151,8 +151,8 @@ def roughly(seconds: float | None) -> str:
         return ""
     for length, unit in ((86400, gettext("d")), (3600, gettext("h")), (60, gettext("min"))):
         if seconds >= 1.5 * length:
-            return f"{round(seconds / length)} {unit}"
-    return f"{max(1, round(seconds))} {gettext('s')}"
+            return f"{round(seconds / length)}\N{NO-BREAK SPACE}{unit}"
+    return f"{max(1, round(seconds))}\N{NO-BREAK SPACE}{gettext('s')}"
 
 
 @register.filter

@@ -39,8 +39,8 @@ _CAUSES = {
 
 def platform(accounts: int = 1000, *, seed: int = 7, name: str = "Northfield Mail") -> Campaign:
     """Store a campaign with a finished batch, tonight's and a planned one, each of so many accounts."""
-    source = make_server(name=f"{name}: old", host="mail.northfield.example", admin_login="admin")
-    target = make_server(name=f"{name}: new", host="mail.example.net", admin_login="admin")
+    source = make_server(name=f"{name}: old", host="mail.northfield.example", port=993, admin_login="admin")
+    target = make_server(name=f"{name}: new", host="mail.example.net", port=993, admin_login="admin")
     campaign = campaigns.create(name, source=source, target=target, actor="dana")
     now, chance = timezone.now(), random.Random(seed)
     for number, (title, states, day) in enumerate(

@@ -82,6 +82,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str] | st
     return dict(json.loads(line) for line in done.stdout.splitlines())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", [module_name(path) for path in MODULES])
 def test_an_engine_module_loads_alone_and_nothing_of_the_panel(loaded: dict[str, list[str]], module: str) -> None:
     assert "migrator" in loaded[module]

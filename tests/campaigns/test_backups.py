@@ -176,6 +176,7 @@ def test_a_link_works_in_the_restored_database(account: Account, tmp_path: Path)
     assert staff.find_link(token).user.username == "admin"
 
 
+@pytest.mark.long
 def test_the_two_commands_carry_an_installation_to_another_folder(tmp_path: Path) -> None:
     if connection.vendor != "sqlite":  # two folders, two databases: only so with SQLite
         return

@@ -132,6 +132,7 @@ def test_a_purged_queue_is_empty(line: Connection) -> None:
     assert receive(line) is None
 
 
+@pytest.mark.long
 def test_nothing_is_lost_or_doubled_by_many_writers_and_readers(folder: Path) -> None:
     writers, each = 7, 300
 

@@ -16,7 +16,7 @@ from campaigns.services import drafts
 from tests.campaigns import scenes
 from tests.campaigns.factories import make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
 # name of the address: stranger, signed in without a role, operator, helpdesk, manager, administrator
 TABLE = """

@@ -30,7 +30,7 @@ from tests.campaigns.towns import SAMPLE, WORK, Town, afresh, seeded
 from tests.migrator.nights import Faults
 from tests.migrator.transfer.scenes import body
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 S = AccountState
 ANNA, BERTA = "anna@example.test", "berta@example.test"
 STAFF = "a person"

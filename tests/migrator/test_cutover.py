@@ -16,21 +16,22 @@ from migrator.testing import FakeClock, FaultKind, FaultPlan, RecordingSink
 from migrator.testing.journals import MemoryJournal
 from tests.migrator.interrupt_pairs import interrupt, sample
 from tests.migrator.nights import ANNA, EVERYTHING, NIGHTS, Faults, Night, clean_calls
-from tests.thinning import IS_FAST, thinned
 
-SAMPLE = 8 if IS_FAST else 40  # pairs of each night
+SAMPLE = 40  # pairs of each night
 
 
+@pytest.mark.long
 @pytest.mark.req("S-117", "S-120")
 @pytest.mark.parametrize("kind", list(FaultKind))
 @pytest.mark.parametrize("name", NIGHTS)
 def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_nothing(
     name: str, kind: FaultKind
 ) -> None:
-    for at in thinned(range(len(clean_calls(NIGHTS[name])))):
+    for at in range(len(clean_calls(NIGHTS[name]))):
         interrupt(name, {at: kind})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NIGHTS)
 def test_a_night_interrupted_twice_ends_the_same(name: str) -> None:
     seed = random.randrange(2**32)
@@ -47,10 +48,11 @@ def suspend(night: Night) -> None:
     night.source_rows[ANNA]["status"] = "suspended"
 
 
+@pytest.mark.long
 @pytest.mark.req("S-102", "S-120")
 @pytest.mark.parametrize("recipe", [*RECIPES.values(), EVERYTHING], ids=lambda recipe: recipe.key)
 def test_what_somebody_else_sets_at_any_call_is_never_overwritten(recipe: Recipe) -> None:
-    for at in thinned(range(len(clean_calls(lambda: Night(recipe=recipe))))):
+    for at in range(len(clean_calls(lambda: Night(recipe=recipe)))):
         night = Night(recipe=recipe)
         faults = Faults({at: ""}, act=lambda night=night: suspend(night))
         state = night.run_to_the_end(faults)

@@ -28,7 +28,6 @@ from migrator.testing import FakeClock, FaultPlan, Killed
 from migrator.testing.connectors import REGISTERED
 from migrator.testing.journals import MemoryJournal
 from tests.migrator.nights import ANNA, Faults, Night, clean_calls
-from tests.thinning import thinned
 
 PASSWORD = "directory-manager-password"
 REGISTRIES = {
@@ -157,6 +156,7 @@ def assert_one_side(night: SafeNight, side: Side) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["kill", "kill_after"])
 @pytest.mark.parametrize("make", NIGHTS, ids=lambda make: make.__name__)
 def test_after_the_database_is_lost_at_any_call_one_side_is_enabled(
@@ -164,7 +164,7 @@ def test_after_the_database_is_lost_at_any_call_one_side_is_enabled(
 ) -> None:
     paths = folders(tmp_path)
     ways = set()
-    for at, name in thinned(cutover_calls(lambda: make(next(paths)))):
+    for at, name in cutover_calls(lambda: make(next(paths))):
         night = make(next(paths))
         night.run_until_killed(Faults({at: kind}))
         night.entries.clear()  # the database is gone
@@ -180,6 +180,7 @@ def test_after_the_database_is_lost_at_any_call_one_side_is_enabled(
     assert ways >= {Way.BACK, Way.FORWARD}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["kill", "kill_after", "line", "lost_answer"])
 def test_a_rescue_that_is_interrupted_at_any_call_goes_on(kind: str, tmp_path: Path) -> None:
     paths = folders(tmp_path)
@@ -381,6 +382,7 @@ def restored(night: SafeNight, early: int, late: int) -> bool:
     return is_behind
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [plain, own_directories], ids=lambda make: make.__name__)
 def test_a_journal_from_a_backup_is_not_trusted_until_it_has_adopted_what_the_folder_knows(
     make: Callable[[Path], SafeNight], tmp_path: Path
@@ -388,7 +390,7 @@ def test_a_journal_from_a_backup_is_not_trusted_until_it_has_adopted_what_the_fo
     paths = folders(tmp_path)
     refused = 0
     calls = cutover_calls(lambda: make(next(paths)))
-    for early in thinned([number for number, name in calls if name.startswith("journal.")]):
+    for early in (number for number, name in calls if name.startswith("journal.")):
         for late in range(0, len(calls), 7):
             night = make(next(paths))
             is_behind = restored(night, early, late)

@@ -204,6 +204,7 @@ def test_without_namespace_the_prefix_is_inferred(names: tuple[str, ...], prefix
     assert found == prefix
 
 
+@pytest.mark.long
 @pytest.mark.req("D-19")
 def test_a_list_beyond_all_reason_is_refused() -> None:
     def flood(conversation: Conversation, command: Command) -> None:
@@ -218,6 +219,7 @@ def test_a_list_beyond_all_reason_is_refused() -> None:
         assert caught.value.params == {"limit": MOST_NAMES}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("line", [b"* STATUS f%d (MESSAGES 1)\r\n", b"* OK still at it %d\r\n"])
 def test_an_endless_answer_ends_in_an_error(line: bytes) -> None:

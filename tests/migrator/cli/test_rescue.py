@@ -235,6 +235,7 @@ def test_a_batch_at_all_stages_comes_to_the_sides_that_the_directory_proves(
     assert town.users() == before
 
 
+@pytest.mark.long
 def test_a_rescue_that_is_killed_goes_on(town: Town, key: Path) -> None:
     town.settle(120)
     command = [sys.executable, "-m", "migrator.cli", "rescue", town.folder.path, "--key-file", key, "--verbose"]

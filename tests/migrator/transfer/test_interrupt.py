@@ -11,7 +11,6 @@ import pytest
 from migrator.mail import Outcome
 from migrator.testing import FakeClock, FaultPlan, Killed, MemoryMailbox
 from tests.migrator.transfer.scenes import Scene, assert_arrived, assert_balanced, body, life_like
-from tests.thinning import thinned
 
 KINDS = ("kill", "kill_after", "line", "lost_answer")
 
@@ -76,11 +75,12 @@ def run_to_the_end(scene: Scene) -> None:
     assert_balanced(result, scene)
 
 
+@pytest.mark.long
 @pytest.mark.req("D-62", "D-59")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", SCENES, ids=lambda make: make.__name__)
 def test_a_copy_interrupted_at_any_call_ends_the_same(make: Callable[[], Scene], kind: str) -> None:
-    for at in thinned(range(calls_of_a_clean_run(make))):
+    for at in range(calls_of_a_clean_run(make)):
         scene = make()
         plan = FaultPlan(at=at, kind=kind)
         with contextlib.suppress(Killed):
@@ -98,10 +98,11 @@ def test_a_copy_interrupted_at_any_call_ends_the_same(make: Callable[[], Scene],
         assert not any("store" in call for call in again.calls)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [plain, delta], ids=lambda make: make.__name__)
 def test_a_copy_killed_again_while_it_recovers_ends_the_same(make: Callable[[], Scene]) -> None:
     calls = calls_of_a_clean_run(make)
-    for first in thinned(range(0, calls, 3)):
+    for first in range(0, calls, 3):
         for second in range(first % 2, calls, 4):
             scene = make()
             for at in (first, second):
@@ -111,10 +112,11 @@ def test_a_copy_killed_again_while_it_recovers_ends_the_same(make: Callable[[], 
             assert_arrived(scene)
 
 
+@pytest.mark.long
 @pytest.mark.req("D-40", "D-108")
 def test_mail_that_arrives_on_either_side_at_any_call_is_neither_lost_nor_doubled() -> None:
     calls = calls_of_a_clean_run(plain)
-    for at in thinned(range(calls)):
+    for at in range(calls):
         scene = plain()
 
         def meanwhile(scene: Scene = scene) -> None:
@@ -130,11 +132,12 @@ def test_mail_that_arrives_on_either_side_at_any_call_is_neither_lost_nor_double
         assert (at, result.appended) == (at, 0)
 
 
+@pytest.mark.long
 @pytest.mark.req("D-31")
 def test_a_folder_renumbered_at_any_call_is_matched_by_content() -> None:
     calls = calls_of_a_clean_run(plain)
     for side in ("source", "target"):
-        for at in thinned(range(calls)):
+        for at in range(calls):
             scene = plain()
             mailbox = scene.source if side == "source" else scene.target
 
@@ -149,7 +152,7 @@ def test_a_folder_renumbered_at_any_call_is_matched_by_content() -> None:
 @pytest.mark.req("D-39")
 def test_a_message_removed_at_any_call_leaves_the_sum_right() -> None:
     calls = calls_of_a_clean_run(plain)
-    for at in thinned(range(calls)):
+    for at in range(calls):
         scene = plain()
 
         def meanwhile(scene: Scene = scene) -> None:

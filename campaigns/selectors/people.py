@@ -8,6 +8,7 @@ are common, what each of them finds is put together, for a look at tens of thous
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,8 @@ MOST: Final = 50  # people shown; more need another word
 _MOST_WORDS: Final = 6
 _RARE: Final = 1000  # a word of fewer names is one to begin with
 _NAMES_OF_ONE: Final = 8  # that begin alike, of nearly everybody
+_LOOK: Final = 500  # names of a common word that are looked at one by one
+_TOGETHER: Final = 2
 _COMMON: Final = 5000  # names of a word are counted no further
 _LEAST_DIGITS: Final = 3  # of the end of a phone number
 _SHOWN: Final = ("display_name", "source_login", "department", "phone", "state")
@@ -100,10 +103,35 @@ def _keys(words: list[Q], most: int) -> list[int]:
     first, *others = (words[place] for _count, place in counted)
     found = _accounts(first)
     if counted[0][0] >= _RARE:
-        return list(found.intersection(*(_accounts(other) for other in others))[:most])
-    for other in others:
-        found = found.filter(Exists(AccountName.objects.filter(other, account=OuterRef("account_id"))))
-    return list(dict.fromkeys(found))[:most]
+        return _of_common_words(found, others, most)
+    return _that_fit(found, others)[:most]
+
+
+def _of_common_words(found: QuerySet[AccountName, int], others: list[Q], most: int) -> list[int]:
+    """Return accounts of words that are all common.
+
+    Mostly the first some hundred show enough already. Else sets are put together, of few words: more would make them
+    slower and not smaller.
+    """
+    near = _that_fit(found[:_LOOK], others)
+    if len(near) >= most:
+        return near[:most]
+    together, last = others[:_TOGETHER], others[_TOGETHER:]
+    both = found.intersection(*(_accounts(other) for other in together))
+    if not last:
+        return list(both[:most])
+    few = list(both[:_RARE])
+    if len(few) < _RARE:
+        return _that_fit(few, last)[:most]
+    return list(found.intersection(*(_accounts(other) for other in others))[:most])
+
+
+def _that_fit(keys: Iterable[int], words: list[Q]) -> list[int]:
+    """Return those of ``keys`` of which all ``words`` are true, each once."""
+    rows = Account.objects.filter(pk__in=keys if isinstance(keys, QuerySet) else list(dict.fromkeys(keys)))
+    for word in words:
+        rows = rows.filter(Exists(AccountName.objects.filter(word, account=OuterRef("pk"))))
+    return list(rows.values_list("pk", flat=True))
 
 
 def _of_one_word(word: Q, most: int) -> list[int]:

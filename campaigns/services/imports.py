@@ -17,7 +17,7 @@ from campaigns.models import Account, AccountName, Batch, Campaign, Event, User
 from campaigns.services import batches, names, rosters, secrets
 from campaigns.services.campaigns import require_open
 from campaigns.services.events import Actor, record
-from campaigns.services.rosters import ALTERABLE, Comparison, Fate, Reading, Row
+from campaigns.services.rosters import ALTERABLE, DETOURS, Comparison, Fate, Reading, Row
 from campaigns.states import Owner
 from migrator.errors import N_
 
@@ -141,11 +141,13 @@ def _change(rows: Sequence[Row], actor: Actor) -> None:
 
 def _lock(rows: Sequence[Row]) -> None:
     """Hold the accounts as they were read, until the transaction ends."""
-    read = {account.pk: (account.state, account.ledger_target) for account in _accounts(rows)}
-    for some in _pieces(sorted(read)):
+    ledgers = {account.pk: account.ledger_target for account in _accounts(rows)}
+    detours = {account.pk for row in rows if DETOURS & set(row.changes) for account in _accounts([row])}
+    for some in _pieces(sorted(ledgers)):
         waiting = Account.objects.filter(pk__in=some, state__in=ALTERABLE, owner=Owner.SOURCE)
-        found = waiting.select_for_update(no_key=True).order_by("pk").values_list("pk", "ledger_target")
-        if [pk for pk, ledger in found if ledger == read[pk][1]] != some:
+        found = waiting.select_for_update(no_key=True).order_by("pk").values_list("pk", "ledger_target", "lease_until")
+        held = [pk for pk, ledger, until in found if ledger == ledgers[pk] and (until is None or pk not in detours)]
+        if held != some:
             raise ChangedMeanwhile
 
 

@@ -36,6 +36,8 @@ LOGINS_AND_PASSWORDS: Final = {
 PERSONAL: Final = ("display_name", "phone", "department", "language", "notice_address")
 FIELDS: Final = (*LOGINS_AND_PASSWORDS, *PERSONAL, "addresses", "is_vip", "source_server", "target_server")
 
+# What makes another mailbox of an account: never while a worker is on its way to the one it was read with.
+DETOURS: Final = frozenset({"source", "target", "target_login"})
 # In these a list may still alter an account; in all others its user has moved, is on the way, or waits for a decision.
 ALTERABLE: Final = (
     AccountState.NEW,
@@ -432,7 +434,7 @@ def _is_other(account: Model, side: Side, secret: Secret) -> bool:
 
 def _refuse_detour(row: Row, account: Account) -> None:
     """Refuse another mailbox for an account whose mail has been copied, or is just now."""
-    if not {"source", "target", "target_login"} & set(row.changes):
+    if not DETOURS & set(row.changes):
         return
     if account.ledger_target:
         row.refuse("list.copied", login=account.target_login)

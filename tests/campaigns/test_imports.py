@@ -407,6 +407,23 @@ def test_an_account_that_begins_to_move_between_reading_and_writing_refuses_the_
     assert password(lists.account("bert"), Side.SOURCE) == "pw"
 
 
+def test_an_account_that_is_claimed_between_reading_and_writing_keeps_its_mailbox(
+    lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists.take_in("anna\tpw", "bert\tpw")
+    compare = imports.rosters.compare
+
+    def compare_then_claim(*args: object) -> Comparison:
+        found = compare(*args)
+        claim(lists.account("anna"))
+        return found
+
+    monkeypatch.setattr(imports.rosters, "compare", compare_then_claim)
+    with pytest.raises(ChangedMeanwhile):
+        lists.take_in("anna\tpw\tother", header="Name\tPassword\tNewName")
+    assert lists.account("anna").target_login == "anna"
+
+
 def test_a_mailbox_that_somebody_else_took_meanwhile_refuses_the_import(
     lists: Lists, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

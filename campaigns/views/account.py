@@ -136,9 +136,12 @@ def account_act(request: HttpRequest, account_id: int) -> HttpResponse:
     act = Act(asked)
     user = require(request, acts.verb(act, found), campaign=found.campaign)
     form = ReasonForm(request.POST)
-    reason = form.cleaned_data["reason"] if form.is_valid() else ""
+    if not form.is_valid():
+        wrong = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        messages.error(request, gettext("Nothing was done. Reason: %(wrong)s") % {"wrong": wrong})
+        return _back(request, found)
     try:
-        acts.carry_out(act, found.pk, actor=user, reason=reason)
+        acts.carry_out(act, found.pk, actor=user, reason=form.cleaned_data["reason"])
     except Refused as refusal:
         messages.error(request, f"{found.source_login}: {words.refusal(refusal.code)}")
     else:

@@ -409,6 +409,14 @@ def test_a_stopped_account_goes_on(operator: Client) -> None:
     assert "goes on." in text_of(post(operator, account, "act", act="go_on").content)
 
 
+def test_a_reason_that_is_too_long_is_said_and_nothing_is_done(operator: Client) -> None:
+    account = make_account(S.READY)
+    page = text_of(post(operator, account, "act", act="leave_out", reason="x" * 501).content)
+    assert "Nothing was done. Reason: Ensure this value has at most 500 characters" in page
+    account.refresh_from_db()
+    assert account.state == S.READY
+
+
 def test_why_somebody_is_left_out_is_kept(operator: Client) -> None:
     account = make_account(S.READY)
     post(operator, account, "act", act="leave_out", reason="Retires in May.")

@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from campaigns.forms import connectors as forms
-from campaigns.forms.connectors import ConnectorForm
+from campaigns.forms import connector_variants
+from campaigns.forms.connectors import ConnectorForm, initial
 from campaigns.forms.servers import ConnectorTrialForm
 from campaigns.models import Connector, User
 from campaigns.permissions import Verb, may
@@ -32,9 +32,9 @@ from migrator.secret import Secret
 def connector_new(request: HttpRequest) -> HttpResponse:
     """Choose what to set up (``?kind=``), then set it up."""
     user = require(request, Verb.MANAGE_SERVERS)
-    chosen = forms.variant(request.GET.get("kind", ""))
+    chosen = connector_variants.variant(request.GET.get("kind", ""))
     if chosen is None:
-        return render(request, "servers/kinds.html", {"nav": "servers", "variants": forms.VARIANTS})
+        return render(request, "servers/kinds.html", {"nav": "servers", "variants": connector_variants.VARIANTS})
     form = ConnectorForm(chosen, request.POST or None)
     saved = _save(form, None, user)
     if saved is not None:
@@ -72,11 +72,11 @@ def connector_test(request: HttpRequest, connector_id: int) -> HttpResponse:
 
 def _form(row: Connector, request: HttpRequest | None = None) -> ConnectorForm | None:
     """Return the form of a stored connector; None for a kind that pages do not know."""
-    chosen = forms.variant_of(row.room, row.kind, row.options)
+    chosen = connector_variants.variant_of(row.room, row.kind, row.options)
     if chosen is None:
         return None
     data = request.POST or None if request else None
-    shown = forms.initial(chosen, row.name, row.options)
+    shown = initial(chosen, row.name, row.options)
     return ConnectorForm(chosen, data, initial=shown, has_secret=row.secret is not None)
 
 

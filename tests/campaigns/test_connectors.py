@@ -11,8 +11,8 @@ from django.test import Client
 
 from campaigns.bridge import vault
 from campaigns.bridge.connect import open_row
-from campaigns.forms import connectors as forms
-from campaigns.forms.connectors import ConnectorForm
+from campaigns.forms import connector_variants
+from campaigns.forms.connectors import ConnectorForm, initial
 from campaigns.models import AllowedAddress, Connector, Event
 from campaigns.services import trials
 from campaigns.services.connectors import REGISTRIES
@@ -80,13 +80,13 @@ def make(admin: Client, key: str, **fields: str) -> Connector:
 
 def test_every_kind_of_every_room_can_be_set_up() -> None:
     kinds = {(room, kind) for room, registry in REGISTRIES.items() for kind in registry}
-    assert {(one.room, one.kind) for one in forms.VARIANTS} == kinds
-    assert FIELDS.keys() == {one.key for one in forms.VARIANTS}
+    assert {(one.room, one.kind) for one in connector_variants.VARIANTS} == kinds
+    assert FIELDS.keys() == {one.key for one in connector_variants.VARIANTS}
 
 
 @pytest.mark.parametrize("key", FIELDS)
 def test_the_form_has_the_options_that_the_kind_reads_and_no_other(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = forms.variant(key)
+    chosen = connector_variants.variant(key)
     assert chosen is not None
     form = ConnectorForm(chosen, FIELDS[key])
     assert form.is_valid(), form.errors
@@ -105,10 +105,10 @@ def test_the_form_has_the_options_that_the_kind_reads_and_no_other(key: str, mon
 @pytest.mark.parametrize("key", FIELDS)
 def test_what_is_saved_comes_back_as_it_was_typed(admin: Client, key: str) -> None:
     row = make(admin, key)
-    chosen = forms.variant_of(row.room, row.kind, row.options)
+    chosen = connector_variants.variant_of(row.room, row.kind, row.options)
     assert chosen is not None
     assert chosen.key == key
-    shown = forms.initial(chosen, row.name, row.options)
+    shown = initial(chosen, row.name, row.options)
     form = ConnectorForm(chosen, {name: value for name, value in shown.items() if value not in (None, False)})
     assert form.is_valid(), form.errors
     assert form.connector_options == row.options

@@ -45,7 +45,7 @@ from tests.migrator.transfer.scenes import arrivals, body
 
 S = AccountState
 # At so many of its calls a road is interrupted. By hand, MAILFERRY_TEST_SAMPLE=100000 takes all of them.
-SAMPLE = int(os.environ.get("MAILFERRY_TEST_SAMPLE", "6"))
+SAMPLE = int(os.environ.get("MAILFERRY_TEST_SAMPLE", "8"))
 LIMITS = Limits(bundle_messages=2, window_messages=4, overlap=False)
 HOSTS = {Side.SOURCE: "old.example.test", Side.TARGET: "new.example.test"}
 PROBE = "probe@example.test"

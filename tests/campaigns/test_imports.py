@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -389,18 +390,23 @@ def test_another_target_is_taken_only_before_mail_was_copied(lists: Lists) -> No
     assert fates(lists.preview("anna\tother\tb", header=header)) == [Fate.CHANGED]
 
 
+def after_reading(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen between the reading of a list and its import."""
+    compare = imports.rosters.compare
+
+    def compare_then_act(*args: object) -> Comparison:
+        found = compare(*args)
+        act()
+        return found
+
+    monkeypatch.setattr(imports.rosters, "compare", compare_then_act)
+
+
 def test_an_account_that_begins_to_move_between_reading_and_writing_refuses_the_import(
     lists: Lists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists.take_in("anna\tpw", "bert\tpw")
-    compare = imports.rosters.compare
-
-    def compare_then_move(*args: object) -> Comparison:
-        found = compare(*args)
-        put(lists.account("anna"), S.CUTTING_OVER)
-        return found
-
-    monkeypatch.setattr(imports.rosters, "compare", compare_then_move)
+    after_reading(monkeypatch, lambda: put(lists.account("anna"), S.CUTTING_OVER))
     with pytest.raises(ChangedMeanwhile):
         lists.take_in("anna\tother", "bert\tother", "carl\tpw")
     assert not Account.objects.filter(source_login="carl").exists()
@@ -411,14 +417,7 @@ def test_an_account_that_is_claimed_between_reading_and_writing_keeps_its_mailbo
     lists: Lists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists.take_in("anna\tpw", "bert\tpw")
-    compare = imports.rosters.compare
-
-    def compare_then_claim(*args: object) -> Comparison:
-        found = compare(*args)
-        claim(lists.account("anna"))
-        return found
-
-    monkeypatch.setattr(imports.rosters, "compare", compare_then_claim)
+    after_reading(monkeypatch, lambda: claim(lists.account("anna")))
     with pytest.raises(ChangedMeanwhile):
         lists.take_in("anna\tpw\tother", header="Name\tPassword\tNewName")
     assert lists.account("anna").target_login == "anna"

@@ -180,7 +180,7 @@ class BatchPage:
     def _is_about_to(self) -> bool:
         """True when no person is waited for: it was started or told to go just now, and no worker is at it yet."""
         if self.phase is Phase.STAGING:
-            return not self.is_resting and any(self.figures.states[state] for state in _GOING[:3])
+            return not self.is_resting and any(self.figures.states[state] for state in _TO_COPY)
         return self.phase is Phase.MOVING and not self.waits_for
 
     @property
@@ -198,7 +198,8 @@ class BatchPage:
 
 
 # On the way, or about to be.
-_GOING: Final = (_S.NEW, _S.CHECKING, _S.STAGING, _S.READY)
+_TO_COPY: Final = (_S.NEW, _S.CHECKING, _S.STAGING)
+_GOING: Final = (*_TO_COPY, _S.READY)
 _UNDER_WAY: Final = (*_GOING, _S.CUTTING_OVER)
 
 
@@ -241,7 +242,7 @@ def _pace(batch: Batch, figures: Figures, phase: Phase, waits_for: str, now: dat
         first=Min("state_since", filter=lately),
         locked=Count("pk", filter=Q(state__in=(_S.ATTENTION, _S.HELD), locked_at__isnull=False)),
     )
-    left = sum(figures.states[state] for state in (_GOING[:3] if phase is Phase.STAGING else _UNDER_WAY))
+    left = sum(figures.states[state] for state in (_TO_COPY if phase is Phase.STAGING else _UNDER_WAY))
     is_going = phase is Phase.STAGING or (phase is Phase.MOVING and not waits_for)
     through = figures.states[goal]
     seconds = None

@@ -20,11 +20,10 @@ from campaigns.services import names
 
 MOST: Final = 50  # people shown; more need another word
 _MOST_WORDS: Final = 6
-_RARE: Final = 1000  # a word of fewer names is one to begin with
+_RARE: Final = 1000  # a word of fewer names is one to begin with; names are counted no further
 _NAMES_OF_ONE: Final = 8  # that begin alike, of nearly everybody
-_LOOK: Final = 500  # names of a common word that are looked at one by one
-_TOGETHER: Final = 2
-_COMMON: Final = 5000  # names of a word are counted no further
+_LOOK: Final = 300  # names of a common word that are looked at one by one
+_TOGETHER: Final = 2  # sets that are put together with the first
 _LEAST_DIGITS: Final = 3  # of the end of a phone number
 _SHOWN: Final = ("display_name", "source_login", "department", "phone", "state")
 _PHONE: Final = re.compile(r"[\d\s()+./-]*\d[\d\s()+./-]*")
@@ -116,14 +115,11 @@ def _of_common_words(found: QuerySet[AccountName, int], others: list[Q], most: i
     near = _that_fit(found[:_LOOK], others)
     if len(near) >= most:
         return near[:most]
-    together, last = others[:_TOGETHER], others[_TOGETHER:]
-    both = found.intersection(*(_accounts(other) for other in together))
-    if not last:
-        return list(both[:most])
-    few = list(both[:_RARE])
-    if len(few) < _RARE:
-        return _that_fit(few, last)[:most]
-    return list(found.intersection(*(_accounts(other) for other in others))[:most])
+    last = others[_TOGETHER:]
+    some = list(found.intersection(*map(_accounts, others[:_TOGETHER]))[: _RARE if last else most])
+    if not last or len(some) < _RARE:
+        return _that_fit(some, last)[:most]
+    return list(found.intersection(*map(_accounts, others))[:most])
 
 
 def _that_fit(keys: Iterable[int], words: list[Q]) -> list[int]:
@@ -148,4 +144,4 @@ def _accounts(word: Q) -> QuerySet[AccountName, int]:
 
 
 def _frequency(word: Q) -> int:
-    return AccountName.objects.filter(word).values("pk")[:_COMMON].count()
+    return AccountName.objects.filter(word).values("pk")[:_RARE].count()

@@ -102,11 +102,41 @@ def test_more_people_than_are_shown_are_told(town: dict[str, Account]) -> None:
 
 
 def test_common_words_find_the_same_as_rare_ones(town: dict[str, Account], monkeypatch: pytest.MonkeyPatch) -> None:
-    queries = ("garcia physics", "garcia", "gar phy mar", "garcia library", "s12 zoe", "garcia 4417", "lars garcia law")
+    queries = (
+        *("garcia physics", "garcia", "gar phy mar", "garcia library", "s12 zoe", "garcia 4417", "lars garcia law"),
+        *("g ga gar garcia", "m ma g p", "m g p law", "g ga gar garc garcia l"),
+    )
     rare = [people.find(query).people for query in queries]
-    monkeypatch.setattr(people, "_RARE", 0)
-    assert [people.find(query).people for query in queries] == rare
+    for least, look in (
+        (0, 500),
+        (0, 0),
+        (2, 0),
+        (1, 1),
+    ):  # enough shown at once; sets of all words, or of some of them
+        monkeypatch.setattr(people, "_RARE", least)
+        monkeypatch.setattr(people, "_LOOK", look)
+        assert [people.find(query).people for query in queries] == rare, (least, look)
     assert rare[0] == [town["m.garcia"]]
+
+
+def test_words_that_are_all_common_find_those_of_whom_each_is_true(
+    town: dict[str, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of four words begins twelve names; three of them are true of four people, the fourth of one of these."""
+    accounts = list(town.values())
+    of = {"aa": accounts * 3, "bb": accounts * 3, "cc": accounts * 3, "dd": [town["lars"]] * 12}
+    AccountName.objects.bulk_create(
+        AccountName(account=account, kind=names.ADDRESS, value=f"{word}{place}@x.test")
+        for word, whose in of.items()
+        for place, account in enumerate(whose)
+    )
+    for rare, look in ((8, 0), (8, 500), (2, 0), (0, 0)):
+        monkeypatch.setattr(people, "_RARE", rare)
+        monkeypatch.setattr(people, "_LOOK", look)
+        assert people.find("aa bb cc dd").people == [town["lars"]], (rare, look)
+        assert set(people.find("aa bb cc").people) == set(accounts), (rare, look)
+        found = people.find("aa bb cc", most=3)
+        assert (len(found.people), found.is_more) == (3, True), (rare, look)
 
 
 def test_somebody_with_a_great_many_names_hides_nobody(town: dict[str, Account]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -47,8 +49,17 @@ SENT = (
     "has_heading m0 host port security ca_pem admin_login admin_secret max_lanes login password again current secret "
     "username full_name roles note source_login target_login time_zone language password-sides password-password "
     "rule-folder rule-action rule-name decision-verdict decision-reason split-size copy-name parallel_cutovers "
-    "stop_at_failed_percent max_attempts ready_messages ready_seconds cutover_seconds"
+    "stop_at_failed_percent max_attempts ready_messages ready_seconds cutover_seconds path status open_value "
+    "closed_value find replace"
 ).split()
+
+
+class Browser(Client):
+    """The browser of ``user``."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(headers={"host": "localhost"})
+        self.user = user
 
 
 @pytest.fixture
@@ -81,11 +92,9 @@ def everybody(ids: dict[str, Any]) -> User:
 
 
 @pytest.fixture
-def browser(everybody: User) -> Client:
+def browser(everybody: User) -> Browser:
     """Their browser."""
-    client = Client(headers={"host": "localhost"})
-    client.force_login(everybody)
-    return client
+    return Browser(everybody)
 
 
 PATTERNS = [pattern for pattern in addresses() if pattern.name not in ("health", "metrics")]
@@ -95,7 +104,7 @@ def url_of(pattern: Any, ids: dict[str, Any]) -> str:
     return reverse(str(pattern.name), kwargs={argument: ids[argument] for argument in pattern.pattern.converters})
 
 
-def fault(client: Client, method: str, url: str, data: dict[str, str]) -> list[str]:
+def fault(client: Browser, method: str, url: str, data: dict[str, str]) -> list[str]:
     try:
         code = undone(client, method, url, data).status_code
     except Exception as error:  # noqa: BLE001  whatever it is, it is told with what was asked
@@ -103,8 +112,9 @@ def fault(client: Client, method: str, url: str, data: dict[str, str]) -> list[s
     return [f"{method} {url} {str(data)[:120]}: {code}"] if code >= 500 else []
 
 
-def undone(client: Client, method: str, url: str, data: Any) -> HttpResponse:
+def undone(client: Browser, method: str, url: str, data: Any) -> HttpResponse:
     with transaction.atomic():
+        client.force_login(client.user)  # the request before may have signed them out
         answer: HttpResponse = getattr(client, method)(url, data)
         if getattr(answer, "streaming", False):
             b"".join(answer)  # type: ignore[call-overload]
@@ -113,7 +123,7 @@ def undone(client: Client, method: str, url: str, data: Any) -> HttpResponse:
 
 
 @pytest.mark.parametrize("page", ASKED)
-def test_nothing_in_an_address_breaks_its_page(page: str, browser: Client, ids: dict[str, Any]) -> None:
+def test_nothing_in_an_address_breaks_its_page(page: str, browser: Browser, ids: dict[str, Any]) -> None:
     (pattern,) = (pattern for pattern in PATTERNS if pattern.name == page)
     faults = []
     for value in HOSTILE:
@@ -122,7 +132,7 @@ def test_nothing_in_an_address_breaks_its_page(page: str, browser: Client, ids: 
     assert faults == []
 
 
-def test_nothing_that_is_sent_breaks_a_form(browser: Client, ids: dict[str, Any]) -> None:
+def test_nothing_that_is_sent_breaks_a_form(browser: Browser, ids: dict[str, Any]) -> None:
     faults = []
     for pattern in PATTERNS:
         for value in HOSTILE:
@@ -130,7 +140,79 @@ def test_nothing_that_is_sent_breaks_a_form(browser: Client, ids: dict[str, Any]
     assert faults == []
 
 
-def test_what_is_not_there_is_not_found(browser: Client, ids: dict[str, Any]) -> None:
+# What no field takes, and the addresses with a form that refuses it.
+NONSENSE = ("x" * 6000, "-1", " ", "9999-99-99")
+REFUSING = set(
+    "account_password account_resolve account_rule addresses batch_plan batch_split campaign_copy campaign_new "
+    "campaign_settings connector connector_test draft draft_list draft_method import_list note_call password profile "
+    "server server_new server_test staff_login staff_new".split()
+)
+
+
+class Fields(HTMLParser):
+    """The fields of a page, and what is said about them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.wrong: dict[str, dict[str, str]] = {}  # by id; of a group only the first
+        self.typed: dict[str, str] = {}  # by name: what stands in the field
+        self.ids: set[str] = set()
+        self.links: set[str] = set()  # to places of the same page
+        self._text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        of = {name: value or "" for name, value in attrs}
+        kind = of.get("type", "text")
+        self.ids.add(of.get("id", ""))
+        if tag == "a" and of.get("href", "").startswith("#"):
+            self.links.add(of["href"][1:])
+        is_later_of_a_group = kind in ("radio", "checkbox") and not of.get("id", "").endswith("_0")
+        if of.get("aria-invalid") == "true" and not is_later_of_a_group:
+            self.wrong[of["id"]] = of
+        if tag == "input" and kind not in ("password", "file", "hidden", "checkbox", "radio"):
+            self.typed[of.get("name", "")] = of.get("value", "")
+        self._text = of.get("name", "") if tag == "textarea" else ""
+
+    def handle_data(self, data: str) -> None:
+        if self._text:
+            self.typed[self._text] = self.typed.get(self._text, "") + data.removeprefix("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._text = ""
+
+
+def flaws(page: Fields, value: str) -> Iterator[str]:
+    """Yield what a page that refuses a form does not say, or does not keep."""
+    if "problems" not in page.ids:
+        yield "there is no summary"
+    for key, field in page.wrong.items():
+        error = f"{key.removesuffix('_0')}_error"
+        if error not in page.ids or error not in field.get("aria-describedby", ""):
+            yield f"{key}: nothing stands at the field"
+        if key not in page.links:
+            yield f"{key}: the summary does not lead to it"
+        kept = page.typed.get(field["name"], value)
+        if kept.strip() != value.strip():
+            yield f"{key}: {kept[:12]!r} in the place of what was typed"
+
+
+def test_a_form_that_refuses_says_so_at_the_field_and_in_the_summary_and_keeps_what_was_typed(
+    browser: Browser, ids: dict[str, Any]
+) -> None:
+    faults, refusing = [], set()
+    for pattern in PATTERNS:
+        for value in NONSENSE:
+            answer = undone(browser, "post", url_of(pattern, ids), dict.fromkeys(SENT, value))
+            if answer.status_code == 422:
+                refusing.add(str(pattern.name))
+                page = Fields(answer.content.decode())
+                faults += [(pattern.name, value[:12], flaw) for flaw in flaws(page, value)]
+    assert faults == []
+    assert refusing == REFUSING
+
+
+def test_what_is_not_there_is_not_found(browser: Browser, ids: dict[str, Any]) -> None:
     found = []
     for pattern in PATTERNS:
         numbers = [name for name in pattern.pattern.converters if name.endswith("_id")]

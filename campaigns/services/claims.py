@@ -118,12 +118,12 @@ def _claim_canary(room: Capacity, pair: Pair, batch: Batch) -> Iterator[list[Lea
         yield _take(room, first_due(some_rows, room.now, limit), LeaseKind.CUTOVER)
 
 
-def some(candidates: list[Batch], now: datetime) -> list[Batch]:
+def some(candidates: list[Batch], now: datetime, at_once: int = _BATCHES_AT_ONCE) -> list[Batch]:
     """Return so many as one tick looks into; others next time."""
-    if len(candidates) <= _BATCHES_AT_ONCE:
+    if len(candidates) <= at_once:
         return candidates
-    start = int(now.timestamp()) * _BATCHES_AT_ONCE % len(candidates)
-    return (candidates[start:] + candidates[:start])[:_BATCHES_AT_ONCE]
+    start = int(now.timestamp()) * at_once % len(candidates)
+    return (candidates[start:] + candidates[:start])[:at_once]
 
 
 def _claim_stages(room: Capacity, pair: Pair) -> Iterator[list[Lease]]:

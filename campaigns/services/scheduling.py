@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from campaigns.bridge.lease import (
@@ -37,6 +37,7 @@ __all__ = ["TickReport", "claim_due", "follow", "put_back", "reap_expired", "rel
 _S = AccountState
 PLACES_PER_LANE: Final = 2  # accounts that are given to a queue for each lane that is free
 _ENDS_A_TICK: Final = 5  # batches that are marked as ended; the next tick marks others
+_RESTING_A_TICK: Final = 2  # batches of which every account may have to be looked at, to see whether any goes on
 _BRAKE_FROM: Final = 5  # failures; fewer tell nothing of the others
 _TICKER: Final = "ticker"
 
@@ -287,23 +288,25 @@ def _end_batches(known: dict[int, Batch], counts: Counts, now: datetime) -> list
     """Mark batches in which nothing more happens without a person."""
     empty = [batch for batch in known.values() if not any(counts[batch.pk].get(state) for state in UNFINISHED)]
     # Others may hold nothing but stopped accounts. That costs a look, so only some of them are asked each time.
-    others = claims.some([batch for batch in known.values() if batch not in empty], now)
-    resting = Batch.objects.filter(~Exists(_going_on(OuterRef("pk"))), pk__in=[batch.pk for batch in others])
-    return [batch.pk for batch in [*empty, *resting][:_ENDS_A_TICK] if _end(batch, now)]
+    others = claims.some([batch for batch in known.values() if batch not in empty], now, _RESTING_A_TICK)
+    empty += _resting(batch.pk for batch in others)
+    return _end([batch.pk for batch in empty[:_ENDS_A_TICK]], now) if empty else []
 
 
-def _going_on(batch: int | OuterRef) -> QuerySet[Account]:
-    """Return accounts of a batch to which something may happen without a person."""
-    return Account.objects.filter(Q(is_stopped=False) | Q(lease_until__isnull=False), batch=batch, state__in=UNFINISHED)
+def _resting(batch_ids: Iterable[int]) -> list[Batch]:
+    """Return those of the batches in which nothing happens to any account without a person."""
+    going_on = Account.objects.filter(Q(is_stopped=False) | Q(lease_until__isnull=False), state__in=UNFINISHED)
+    rows = Batch.objects.filter(pk__in=list(batch_ids), ended_at=None)
+    return list(rows.filter(~Exists(going_on.filter(batch=OuterRef("pk")))))
 
 
-def _end(batch: Batch, now: datetime) -> bool:
+def _end(batch_ids: list[int], now: datetime) -> list[int]:
     with transaction.atomic():
         # The lock first, the look second: who brings an account back writes this row, too.
-        list(Batch.objects.select_for_update(no_key=True).filter(pk=batch.pk).values_list("pk"))
-        if _going_on(batch.pk).exists():
-            return False
-        if Batch.objects.filter(pk=batch.pk, ended_at=None).update(ended_at=now) != 1:
-            return False
-        record("batch.ended", actor=_TICKER, campaign_id=batch.campaign_id, batch_id=batch.pk)
-        return True
+        rows = Batch.objects.filter(pk__in=batch_ids)
+        list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+        resting = _resting(batch_ids)
+        rows.filter(pk__in=[batch.pk for batch in resting]).update(ended_at=now)
+        for batch in resting:
+            record("batch.ended", actor=_TICKER, campaign_id=batch.campaign_id, batch_id=batch.pk)
+        return [batch.pk for batch in resting]

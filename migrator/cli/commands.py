@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 from migrator.cli import doors, objects, rescue, summary
@@ -27,8 +26,6 @@ from migrator.mail import Outcome
 from migrator.rosters.base import Roster, RosterRow
 from migrator.rosters.names import Names
 from migrator.secret import Secret
-from migrator.stores.imap_source import ImapSource
-from migrator.stores.imap_target import ImapTarget
 from migrator.transfer.plan import CopyPolicy, Mode
 from migrator.transfer.verify import VerifyLevel
 
@@ -77,7 +74,7 @@ def _copy(options: argparse.Namespace, terminal: Terminal) -> Exit:
 
 def _move_accounts(options: argparse.Namespace, terminal: Terminal) -> Exit:
     source, target = doors.servers(options, terminal)
-    roster = doors.roster(options, source.url, target.url, terminal)
+    roster = doors.roster(options, source, target, terminal)
     _refuse_bad_rows(options, roster, terminal)
     accounts = [_listed(row, source, target, _limits(options)) for row in roster.rows]
     clock = SystemClock()
@@ -146,8 +143,8 @@ def _account(source: _Opening, target: _Opening, limits: Limits) -> Account:
         target=target_door.url.identity_of(target_user),
         source_name=source_user,
         target_name=target_user,
-        open_source=partial(ImapSource, source_door.endpoint(source_user, source_password), limits),
-        open_target=partial(ImapTarget, target_door.endpoint(target_user, target_password), limits),
+        open_source=source_door.open(source_user, source_password, limits),
+        open_target=target_door.open(target_user, target_password, limits),
         admin_sides=frozenset(door.side for door in (source_door, target_door) if door.administrator),
     )
 

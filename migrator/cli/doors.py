@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
+from migrator.cli.places import BadUrl, FileUrl, Security, ServerUrl, Url
 from migrator.cli.prompts import NoPassword, ask_password, is_readable_by_others, read_password
 from migrator.cli.terminal import Terminal, printable
-from migrator.cli.urls import BadUrl, Security, ServerUrl, parse_mailbox, parse_server
+from migrator.cli.urls import parse_mailbox, parse_server
 from migrator.errors import Side
+from migrator.limits import Limits
 from migrator.rosters import tsv
-from migrator.rosters.base import BadRoster, Needs, Roster
+from migrator.rosters.base import BadRoster, Needs, Refusal, Roster
 from migrator.secret import Secret
-from migrator.stores import imap_session
+from migrator.stores import Address, imap_session, load
 from migrator.stores.imap_session import Endpoint
 
-T = TypeVar("T")
 _SECURITY: Final[dict[Security, imap_session.Security]] = {
     Security.PLAIN: "plain",
     Security.STARTTLS: "starttls",
@@ -33,21 +35,36 @@ class BadInput(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One server, and how its mailboxes are opened."""
+    """One server, and how its mailboxes are opened; or a place in this machine's files, which needs no key."""
 
     side: Side
-    url: ServerUrl
+    url: Url
     ca_file: str | None
     accepts_any_certificate: bool
     administrator: tuple[str, Secret] | None = None  # signs in for every user
 
-    def endpoint(self, user: str, password: Secret | None) -> Endpoint:
+    @property
+    def signs_in(self) -> bool:
+        """True where somebody must sign in."""
+        return self.url.store.address is Address.SIGN_IN
+
+    def open(self, user: str, password: Secret | None, limits: Limits) -> Callable[[], Any]:
+        """Return what makes the store of ``user``'s mailbox for this side; nothing is opened yet."""
+        place = getattr(self.url.store, self.side)
+        if isinstance(self.url, FileUrl):
+            return partial(load(place), self.url.path_of(user), limits)
+        endpoint = self.endpoint(self.url, user, password)
+        if self.signs_in:
+            return partial(load(place), endpoint, limits)
+        return partial(load(place), endpoint, limits, recipient=user)
+
+    def endpoint(self, url: ServerUrl, user: str, password: Secret | None) -> Endpoint:
         """Return how to sign in to the mailbox of ``user``; ``password`` is None where an administrator does."""
-        name, secret = self.administrator or (user, password or Secret(""))
+        name, secret = self.administrator or (user if self.signs_in else "", password or Secret(""))
         return Endpoint(
-            host=self.url.host,
-            port=self.url.port,
-            security=_SECURITY[self.url.security],
+            host=url.host,
+            port=url.port,
+            security=_SECURITY[url.security],
             username=name,
             password=secret,
             authzid=user if self.administrator else None,
@@ -79,20 +96,22 @@ def mailboxes(options: argparse.Namespace, terminal: Terminal) -> Pair:
 
 def servers(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Door]:
     """Return the two servers of ``move-accounts``; asks for administrators' passwords. Raises ``BadInput``."""
-    urls = [_url(options, side, parse_server) for side in Side]
-    for side in Side:
-        if _of(options, side, "password_file") and not _of(options, side, "admin"):
-            raise BadInput(f"--{side}-password-file is for --{side}-admin; the users' passwords stand in the list.")
-    doors = [_door(options, side, url) for side, url in zip(Side, urls, strict=True)]
+    doors = [_door(options, side, _url(options, side, parse_server)) for side in Side]
+    for door in doors:
+        if door.signs_in and _of(options, door.side, "password_file") and not _of(options, door.side, "admin"):
+            raise BadInput(
+                f"--{door.side}-password-file is for --{door.side}-admin; the users' passwords stand in the list."
+            )
     _warn_of_clear_lines(doors, terminal)
     return _with_administrator(doors[0], options, terminal), _with_administrator(doors[1], options, terminal)
 
 
-def roster(options: argparse.Namespace, source: ServerUrl, target: ServerUrl, terminal: Terminal) -> Roster:
+def roster(options: argparse.Namespace, source: Door, target: Door, terminal: Terminal) -> Roster:
     """Return the list of ``move-accounts`` with all refusals. Raises ``BadInput`` when it cannot be read as a whole."""
-    needs = Needs(not options.source_admin, not options.target_admin)
+    needs = Needs(*(door.signs_in and not door.administrator for door in (source, target)))
     try:
-        found = tsv.read(options.file, needs).checked(same_server=source.is_same_server(target))
+        found = tsv.read(options.file, needs).checked(same_server=source.url.is_same_server(target.url))
+        found = _without_pathless(found, source, target)
         if any(needs):
             _warn_of_readers(options.file, terminal)
     except BadRoster as refusal:
@@ -104,30 +123,54 @@ def roster(options: argparse.Namespace, source: ServerUrl, target: ServerUrl, te
     return found
 
 
+def _without_pathless(roster: Roster, source: Door, target: Door) -> Roster:
+    """Refuse rows whose user cannot be the name of a file where files are named after users."""
+    refusals = {}
+    for row in roster.rows:
+        for door, user in ((source, row.source_user), (target, row.target_user)):
+            try:
+                door.url.identity_of(user)
+            except BadUrl as refusal:
+                refusals[row.line] = Refusal(row.line, str(refusal))
+    rows = [row for row in roster.rows if row.line not in refusals]
+    return replace(roster, rows=rows, refusals=sorted([*roster.refusals, *refusals.values()]))
+
+
 def _of(options: argparse.Namespace, side: Side, name: str) -> str | Path | None:
     value: str | Path | None = getattr(options, f"{side}_{name}", None)
     return value
 
 
-def _url(options: argparse.Namespace, side: Side, parse: Callable[[str], ServerUrl]) -> ServerUrl:
+def _url(options: argparse.Namespace, side: Side, parse: Callable[[str, Side], Url]) -> Url:
     try:
-        return parse(getattr(options, side))
+        return parse(getattr(options, side), side)
     except BadUrl as refusal:
         raise BadInput(f"{side.upper()}: {refusal}") from None
 
 
-def _door(options: argparse.Namespace, side: Side, url: ServerUrl) -> Door:
+def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:
     ca_file = _of(options, side, "ca_file")
     any_certificate = bool(_of(options, side, "accept_any_certificate"))
     door = Door(side, url, str(ca_file) if ca_file else None, any_certificate)
+    _refuse_needless(door, options)
     try:
-        door.endpoint("", None).context()
+        if isinstance(url, ServerUrl):
+            door.endpoint(url, "", None).context()
     except OSError as error:  # ssl.SSLError too: the file holds no certificate
         raise BadInput(f"{ca_file} holds no certificates that can be read: {error.strerror or error}.") from None
     return door
 
 
+def _refuse_needless(door: Door, options: argparse.Namespace) -> None:
+    """A key for a place where nobody signs in is a mistake about the place, not about the key."""
+    for name in ("password_file", "admin"):
+        if not door.signs_in and _of(options, door.side, name):
+            raise BadInput(f"--{door.side}-{name.replace('_', '-')}: nobody signs in to {door.url.store.label}.")
+
+
 def _with_password(door: Door, options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Secret | None]:
+    if not door.signs_in or isinstance(door.url, FileUrl):
+        return door, None
     password = _password(door, door.url.user or "", options, terminal)
     if door.url.authzid is None:
         return door, password
@@ -144,7 +187,7 @@ def _with_administrator(door: Door, options: argparse.Namespace, terminal: Termi
 
 
 def _administered(door: Door, name: str, password: Secret) -> Door:
-    return Door(door.side, door.url, door.ca_file, door.accepts_any_certificate, (name, password))
+    return replace(door, administrator=(name, password))
 
 
 def _password(door: Door, name: str, options: argparse.Namespace, terminal: Terminal) -> Secret:
@@ -168,8 +211,10 @@ def _warn_of_readers(file: Path, terminal: Terminal) -> None:
 
 def _warn_of_clear_lines(doors: list[Door], terminal: Terminal) -> None:
     for door in doors:
-        if door.url.security is Security.PLAIN and not _is_this_machine(door.url.host):
-            terminal.say(f"Warning: imap:// is not encrypted; whoever sits on the way to the {door.side} can read all.")
+        url = door.url
+        if isinstance(url, ServerUrl) and url.security is Security.PLAIN and not _is_this_machine(url.host):
+            way = f"Warning: {url.kind}:// is not encrypted"
+            terminal.say(f"{way}; whoever sits on the way to the {door.side} can read all.")
 
 
 def _is_this_machine(host: str) -> bool:

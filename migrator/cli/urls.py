@@ -4,6 +4,8 @@
     imaps://USER@HOST[:PORT]              TLS from the start, port 993
     imap+starttls://USER@HOST[:PORT]      encryption asked for by STARTTLS, port 143
     imap://ADMIN;authzid=USER@HOST        sign in as ADMIN, open the mailbox of USER (RFC 4616 §2: SASL PLAIN)
+    smtp://RECIPIENT@HOST[:PORT]          deliver to RECIPIENT; nobody signs in
+    mbox:PATH                             a file or folder of this machine; a list puts the user's name for the *
 
 Left of the last ``@`` everything names people, so ``john@example.org@imap.example.org`` needs no escape. Characters
 that mean something in a URL (``: / ? # ; %``) are written in a name as %3A and so on, in UTF-8. A password never stands
@@ -14,101 +16,79 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
+from migrator.cli.places import SCHEMES, BadUrl, FileUrl, Scheme, ServerUrl, Url
+from migrator.errors import Side
+from migrator.stores import STORES, Address
 
-class Security(StrEnum):
-    """How a connection is protected; the value is the URL's scheme."""
-
-    PLAIN = "imap"
-    TLS = "imaps"
-    STARTTLS = "imap+starttls"
-
-
-DEFAULT_PORTS: Final = {Security.PLAIN: 143, Security.STARTTLS: 143, Security.TLS: 993}
 FORMS: Final = "imap://USER@HOST, imaps://USER@HOST or imap+starttls://USER@HOST, with :PORT where it is unusual"
 SERVER_FORMS: Final = "imap://HOST, imaps://HOST or imap+starttls://HOST, with :PORT where it is unusual"
 _HOST: Final = re.compile(r"(?!-)[\w.-]{1,253}", re.UNICODE)
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _AUTHORITY: Final = re.compile(r"[^/?#]*")
+_ONLY: Final = {Side.SOURCE: "delivered", Side.TARGET: "read"}  # what a kind does that cannot stand on a side
 
 
-class BadUrl(ValueError):
-    """A URL that cannot be used; the text is the sentence for the operator. It never repeats what may be a password."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerUrl:
-    """A server, and who signs in there. ``user`` is None for a server alone; ``authzid`` None without admin access."""
-
-    security: Security
-    host: str
-    port: int
-    user: str | None = None
-    authzid: str | None = None
-
-    @property
-    def mailbox(self) -> str | None:
-        """Whose mail is meant: the user that an administrator opens, else who signs in."""
-        return self.authzid or self.user
-
-    def identity_of(self, user: str) -> str:
-        """A mailbox of this server as a ledger knows it, whichever way in is taken: ``imap://john%40a@host:143``."""
-        return f"imap://{quote(user, safe='')}@{self.place}"
-
-    @property
-    def place(self) -> str:
-        """``host:port``, the host in lower case and IPv6 in brackets."""
-        host = self.host.casefold()
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-    def is_same_server(self, other: ServerUrl) -> bool:
-        """True for one host and port, or the usual ports of one host: 143 and 993 are two doors of one house."""
-        usual = set(DEFAULT_PORTS.values())
-        same_door = self.port == other.port or {self.port, other.port} <= usual
-        return self.host.casefold() == other.host.casefold() and same_door
-
-
-def parse_mailbox(text: str) -> ServerUrl:
-    """Parse a URL that names a mailbox. Raises ``BadUrl``."""
-    url = _parse(text, FORMS)
-    if url.user is None:
+def parse_mailbox(text: str, side: Side = Side.SOURCE) -> Url:
+    """Parse a URL that names a mailbox on a side. Raises ``BadUrl``."""
+    url = _parse(text, FORMS, side)
+    if isinstance(url, FileUrl) and "*" in url.path:
+        raise BadUrl("In a path, * stands for the user's name of a list; here it names no mailbox.")
+    if isinstance(url, ServerUrl) and url.user is None:
         raise BadUrl(f"The URL does not say whose mailbox it is. Write {FORMS}.")
     return url
 
 
-def parse_server(text: str) -> ServerUrl:
+def parse_server(text: str, side: Side = Side.SOURCE) -> Url:
     """Parse a URL that names a server without a user, as a list of accounts needs it. Raises ``BadUrl``."""
-    url = _parse(text, SERVER_FORMS)
-    if url.user is not None:
+    url = _parse(text, SERVER_FORMS, side)
+    if isinstance(url, FileUrl) and "*" not in url.path:
+        raise BadUrl(f"A list needs a path with * where the user's name stands: {url.kind}:/var/mail/*.")
+    if isinstance(url, ServerUrl) and url.user is not None:
         raise BadUrl(f"The URL names a user, but here the list names them. Write {SERVER_FORMS}.")
     return url
 
 
-def _parse(text: str, forms: str) -> ServerUrl:
-    security, rest = _scheme(text, forms)
+def _parse(text: str, forms: str, side: Side) -> Url:
+    file = re.match(r"([A-Za-z]+):(?!//)(.+)", text, re.DOTALL)
+    if file and _stands(file[1].casefold(), side, Address.FILE):
+        return _file(file[1].casefold(), file[2])
+    scheme, rest = _scheme(text, forms, side)
     authority = _authority(rest)
     names, at, place = authority.rpartition("@")
     host, port = _place(place)
     user, authzid = _names(names) if at else (None, None)
-    return ServerUrl(security, host, port or DEFAULT_PORTS[security], user, authzid)
+    if authzid and STORES[scheme.kind].address is Address.RECIPIENT:
+        raise BadUrl(f"Nobody signs in where mail is only delivered to: write {scheme.kind}://RECIPIENT@HOST.")
+    return ServerUrl(scheme.security, host, port or scheme.port, user, authzid, scheme.kind)
 
 
-def _scheme(text: str, forms: str) -> tuple[Security, str]:
-    scheme, mark, rest = text.partition("://")
+def _stands(kind: str, side: Side, *addresses: Address) -> bool:
+    store = STORES.get(kind)
+    return store is not None and store.address in addresses and getattr(store, side) is not None
+
+
+def _file(kind: str, path: str) -> FileUrl:
+    if _CONTROL.search(path):
+        raise BadUrl("The path in the URL holds a control character.")
+    return FileUrl(kind, path)
+
+
+def _scheme(text: str, forms: str, side: Side) -> tuple[Scheme, str]:
+    word, mark, rest = text.partition("://")
     if not mark:
         raise BadUrl(f"The URL does not say how to connect. Write {forms}.")
-    try:
-        return Security(scheme.casefold()), rest
-    except ValueError:
-        pass
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", scheme):
+    scheme = SCHEMES.get(word.casefold())
+    if scheme is not None and _stands(scheme.kind, side, Address.SIGN_IN, Address.RECIPIENT):
+        return scheme, rest
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,20}", word):
         raise BadUrl(f"The URL does not begin with a known way to connect. Write {forms}.")
-    raise BadUrl(f"{scheme}:// is not a way to connect that this program knows. Write {forms}.")
+    if scheme is not None and scheme.kind in STORES:
+        raise BadUrl(f"{word}:// cannot be the {side.upper()}: mail is only {_ONLY[side]} there. Write {forms}.")
+    raise BadUrl(f"{word}:// is not a way to connect that this program knows. Write {forms}.")
 
 
 def _authority(rest: str) -> str:

@@ -6,7 +6,10 @@ import random
 
 import pytest
 
-from migrator.cli.urls import BadUrl, Security, ServerUrl, parse_mailbox, parse_server
+from migrator.cli.places import BadUrl, FileUrl, Security, ServerUrl
+from migrator.cli.urls import parse_mailbox, parse_server
+from migrator.errors import Side
+from migrator.stores import STORES, Address, StoreKind
 
 GOOD = [
     ("imap://john@mail.example.org", Security.PLAIN, "mail.example.org", 143, "john", None),
@@ -142,3 +145,58 @@ def parsed_or_none(text: str) -> ServerUrl | None:
         return parse_mailbox(text)
     except BadUrl:
         return None
+
+
+@pytest.fixture
+def kinds(monkeypatch) -> None:
+    """Kinds that stand on one side only, whichever are built."""
+    monkeypatch.setitem(STORES, "pop3", StoreKind("POP3", Address.SIGN_IN, source="x:Y"))
+    monkeypatch.setitem(STORES, "smtp", StoreKind("SMTP", Address.RECIPIENT, target="x:Y"))
+    monkeypatch.setitem(STORES, "mbox", StoreKind("mbox", Address.FILE, source="x:Y"))
+
+
+@pytest.mark.usefixtures("kinds")
+def test_each_kind_has_its_ways_and_ports() -> None:
+    assert parse_mailbox("pop3s://john@h") == ServerUrl(Security.TLS, "h", 995, "john", kind="pop3")
+    assert parse_mailbox("pop3+starttls://john@[::1]:1110").port == 1110
+    recipient = parse_mailbox("smtp://j@example.org@h", Side.TARGET)
+    assert recipient == ServerUrl(Security.PLAIN, "h", 25, "j@example.org", kind="smtp")
+    assert recipient.identity_of("j@example.org") == "smtp://j%40example.org@h:25"
+
+
+@pytest.mark.usefixtures("kinds")
+def test_a_kind_that_cannot_stand_on_a_side_is_refused_there() -> None:
+    with pytest.raises(BadUrl, match=r"pop3:// cannot be the TARGET: mail is only read there"):
+        parse_mailbox("pop3://john@h", Side.TARGET)
+    with pytest.raises(BadUrl, match=r"smtp:// cannot be the SOURCE: mail is only delivered there"):
+        parse_mailbox("smtp://john@h", Side.SOURCE)
+    with pytest.raises(BadUrl, match="how to connect"):
+        parse_mailbox("mbox:/var/mail/john", Side.TARGET)
+    with pytest.raises(BadUrl, match="Nobody signs in"):
+        parse_mailbox("smtp://admin;authzid=john@h", Side.TARGET)
+
+
+@pytest.mark.usefixtures("kinds")
+def test_a_path_names_a_mailbox_or_a_pattern_for_many(tmp_path) -> None:
+    assert parse_mailbox("mbox:/var/mail/john") == FileUrl("mbox", "/var/mail/john")
+    pattern = parse_server(f"MBOX:{tmp_path}/*/Mail")
+    assert pattern.identity_of("john") == f"mbox:{tmp_path}/john/Mail"
+    assert not pattern.is_same_server(parse_server("imap://h"))
+    for text, parse in (("mbox:/var/mail/*", parse_mailbox), ("mbox:/var/mail", parse_server)):
+        with pytest.raises(BadUrl, match=r"\*"):
+            parse(text)
+    with pytest.raises(BadUrl, match="control character"):
+        parse_mailbox("mbox:/a\x1bb")
+
+
+@pytest.mark.usefixtures("kinds")
+@pytest.mark.parametrize("user", ["", ".", "..", "a/../b", "../../etc/shadow", "a\0b"])
+def test_no_name_leads_out_of_the_pattern(user) -> None:
+    with pytest.raises(BadUrl, match="cannot be the name of a file"):
+        parse_server("mbox:/var/mail/*").identity_of(user)
+
+
+@pytest.mark.usefixtures("kinds")
+def test_reading_and_delivering_on_usual_ports_is_one_server() -> None:
+    assert parse_server("pop3://h").is_same_server(parse_server("imaps://h"))
+    assert parse_server("smtp://h", Side.TARGET).is_same_server(parse_server("imap://h"))

@@ -498,7 +498,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Radius.ACCOUNT,
         Patience.NEVER,
         N_("The server lists more folders than anybody has: perhaps files that are not mail."),
-        N_("Name the part of the server's tree that holds the mail."),
+        N_("See what it lists, and say by a list pattern where the mail is, such as Mail/*; * if all of it is mail."),
+    ),
+    "folder.not_mail": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server lists files that are not mail, such as settings and documents."),
+        N_("See what it lists, and say by a list pattern where the mail is, such as Mail/*; * if all of it is mail."),
     ),
     "folder.elsewhere": Entry(
         Radius.FOLDER,

@@ -1,7 +1,7 @@
 """All folders of an account with their counters, in one send where the server can.
 
 Only the personal namespace counts: team folders would be copied once for every member. Where a server has no NAMESPACE,
-the prefix is inferred from the names.
+the prefix is inferred from the names. An operator may name a pattern, or a root below which all folders are.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Final
 
 from migrator.errors import MigratorError, Side
 from migrator.mail import Folder, FolderPath
-from migrator.stores import imap_parse, imap_syntax
+from migrator.stores import imap_files, imap_parse, imap_syntax
 from migrator.stores.imap_parse import Counters, Listed, Namespaces
 from migrator.stores.imap_session import ImapSession
 from migrator.stores.imap_syntax import Command
+from migrator.stores.manners import ALL, USUAL, Manners, home_of
 
 MOST_NAMES: Final = 50_000  # UW lists a whole home directory, a hostile server anything
 _INBOX: Final = b"INBOX"
@@ -33,6 +34,7 @@ class Listing:
     counters: dict[bytes, Counters] = field(default_factory=dict)
     namespaces: Namespaces | None = None
     identity: dict[str, str] = field(default_factory=dict)
+    manners: Manners = USUAL
 
     def take(self, response: bytes) -> None:
         """Fold in one untagged response, whatever it is."""
@@ -71,12 +73,24 @@ class Listing:
         return told[0] if told else None
 
     def folders(self) -> list[Folder]:
-        """Return the personal folders in the server's order; INBOX is always among them."""
+        """Return the personal folders in the server's order; INBOX is always among them, unless a root was named."""
+        if self.manners.list_root:
+            return [self._folder(key, told) for key, told in self._below_root().items()]
         found = [self._folder(key, told) for key, told in self.listed.items() if self.is_personal(told.path)]
         if _INBOX not in self.listed:
             inbox = Listed(FolderPath(_INBOX, self._separator()), frozenset())
             found.insert(0, self._folder(_INBOX, inbox))
         return found
+
+    def _below_root(self) -> dict[bytes, Listed]:
+        """Return what begins with the root; all where a server has its own idea of roots, and shows other names.
+
+        Not all in one case: who opens another's mailbox must never take their own folders for that one's.
+        """
+        root, home = self.manners.list_root, home_of(self.manners.list_root)
+        start, inbox = _raw(root), _raw(home.inbox) if home else None
+        below = {key: told for key, told in self.listed.items() if key.startswith(start) or key == inbox}
+        return self.listed if not below and home is None else below
 
     def _folder(self, key: bytes, told: Listed) -> Folder:
         folder = Folder(
@@ -91,6 +105,24 @@ class Listing:
             return folder
         _, messages, uidnext, uidvalidity, modseq = count
         return replace(folder, messages=messages, uidnext=uidnext, uidvalidity=uidvalidity, highestmodseq=modseq)
+
+    def require_mailbox(self) -> None:
+        """Raise ``MigratorError`` where the list is not one of a mailbox.
+
+        Another's mailbox that is not there would be made by its first folder; and some sources show files as folders,
+        which counts while nobody said what to list.
+        """
+        if home_of(self.manners.list_root) and not self._below_root():
+            raise MigratorError("sign_in.no_mailbox", side=self.side, reply=self.manners.list_root)
+        if self.side is not Side.SOURCE or self.manners.list_pattern or self.manners.list_root:
+            return
+        personal = [told.path for told in self.listed.values() if self.is_personal(told.path)]
+        if len(personal) > imap_files.MOST_FOLDERS:
+            raise MigratorError("folder.too_many", side=self.side, limit=imap_files.MOST_FOLDERS)
+        # Where the levels are apart by dots, offer.pdf is a folder inside another.
+        found = imap_files.telltales(path.display for path in personal if path.separator != ".")
+        if found:
+            raise MigratorError("folder.not_mail", side=self.side, reply=imap_files.spelled(found))
 
     def is_personal(self, path: FolderPath) -> bool:
         """True unless the name belongs to other users or is shared; the longest prefix that fits decides."""
@@ -109,29 +141,53 @@ def _key(raw: bytes) -> bytes:
     return _INBOX if raw.upper() == _INBOX else raw
 
 
-def list_account(session: ImapSession) -> Listing:
+def list_account(session: ImapSession, manners: Manners = USUAL) -> Listing:
     """Ask for everything that is known of the folders; two sends where the server lacks LIST-STATUS.
 
     Raises ``MigratorError`` when the server refuses to list, and for a list beyond all reason.
     """
-    listing = Listing(session.side)
+    listing = Listing(session.side, manners=manners)
     is_extended = session.has("LIST-EXTENDED") and not session.lists_plainly
-    lists = [_extended_list(session)] if is_extended else _PLAIN_LISTS
     introductions = list(_introductions(session))
+    lists = list(_lists(session, listing.manners, is_extended=is_extended))
     reply = list(session.talk([*introductions, *lists], listing.take))[len(introductions)]
     if is_extended and not reply.is_ok:
         # Seen on servers that advertise RETURN and answer it with BAD.
         session.lists_plainly, is_extended = True, False
-        reply = next(iter(list(session.talk(_PLAIN_LISTS, listing.take))))
+        plain = _lists(session, listing.manners, is_extended=False)
+        reply = next(iter(list(session.talk(plain, listing.take))))
     if not reply.is_ok:
         raise session.refusal(reply, "LIST")
+    listing.require_mailbox()
     if not (is_extended and session.has("LIST-STATUS")):
         _ask_counters(session, listing)
     session.introduce(listing.identity)
     return listing
 
 
-_PLAIN_LISTS: Final[list[Command]] = [(b'LIST "" "*"\r\n',), (b'LSUB "" "*"\r\n',)]
+def _lists(session: ImapSession, manners: Manners, *, is_extended: bool) -> Iterator[Command]:
+    """Yield the commands that list; the first is the one that must succeed."""
+    after = _return_options(session) if is_extended else b""
+    for root, pattern in _searches(manners):
+        words = session.string(_raw(root)), b" ", session.string(_raw(pattern))
+        yield imap_syntax.command(b"LIST ", *words, after)
+        if not is_extended:
+            yield imap_syntax.command(b"LSUB ", *words)
+
+
+def _searches(manners: Manners) -> Iterator[tuple[str, str]]:
+    """Yield LIST's two parameters: what was asked for first, then the inbox where that may not find it."""
+    root, pattern = manners.list_root, manners.list_pattern or ALL
+    yield root, pattern
+    home = home_of(root)
+    if home is not None:
+        yield "", home.inbox
+    elif pattern != ALL and not root:
+        yield "", "INBOX"
+
+
+def _raw(text: str) -> bytes:
+    return FolderPath.of((text,), None).raw
 
 
 def _introductions(session: ImapSession) -> Iterator[Command]:
@@ -144,13 +200,13 @@ def _introductions(session: ImapSession) -> Iterator[Command]:
         yield (b"NAMESPACE\r\n",)
 
 
-def _extended_list(session: ImapSession) -> Command:
+def _return_options(session: ImapSession) -> bytes:
     options = [b"SUBSCRIBED"]
     if session.has("SPECIAL-USE"):
         options.append(b"SPECIAL-USE")
     if session.has("LIST-STATUS"):
         options.append(b"STATUS " + _items(session))
-    return (b'LIST "" "*" RETURN (%s)\r\n' % b" ".join(options),)
+    return b" RETURN (%s)" % b" ".join(options)
 
 
 def _items(session: ImapSession) -> bytes:

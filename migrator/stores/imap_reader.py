@@ -46,7 +46,7 @@ class ImapReader:
     def folders(self) -> list[Folder]:
         """List the personal namespace."""
         with self._exclusive() as session:
-            listing = imap_listing.list_account(session)
+            listing = imap_listing.list_account(session, self._endpoint.manners)
         self._prefix = listing.prefix()
         return listing.folders()
 

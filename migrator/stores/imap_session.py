@@ -24,6 +24,7 @@ from migrator.secret import Secret
 from migrator.stores import imap_parse, imap_syntax, profiles
 from migrator.stores.imap_syntax import Command
 from migrator.stores.imap_wire import Wire
+from migrator.stores.manners import USUAL, Manners
 
 Security = Literal["plain", "starttls", "tls"]
 AHEAD_OCTETS: Final = 24 * 1024  # unanswered commands: both ends' socket buffers take that much without anyone reading
@@ -48,6 +49,7 @@ class Endpoint:
     authzid: str | None = None
     verify: bool = True  # check the certificate and its name
     ca_file: str | None = None  # trust these authorities instead of the system's
+    manners: Manners = USUAL  # how it wants to be asked
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings. Raises ``OSError`` when ``ca_file`` cannot be read."""

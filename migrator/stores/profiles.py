@@ -27,6 +27,7 @@ class Profile:
     )  # more of them, on servers with that separator
     forbidden_first: str = ""  # characters refused at the beginning of a name, behind the prefix
     trimmed: str = ""  # characters refused at either end of a level
+    reserved_endings: tuple[str, ...] = ()  # of a level, in lower case: what begins them is replaced
     reserved: frozenset[str] = frozenset()  # names of the first level that are refused, in lower case
     max_segment_bytes: int = 240  # of one level, in modified UTF-7 and in UTF-8; file systems end at 255
     max_name_bytes: int = 400  # of the whole name behind the prefix
@@ -104,11 +105,15 @@ EXCHANGE: Final = Profile(
     substitutes=(b"Retrieval using the IMAP4 protocol failed for the following message",),
 )
 
+# By its guide: how the server names the files of its own folders.
+COMMUNIGATE: Final = Profile("CommuniGate Pro", trimmed=" \t", reserved_endings=(".mbox", ".mdir"))
+
 # What a product calls itself in ID (RFC 2971) or in its greeting; the ID is asked first, because proxies greet as well.
 SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
     ("dovecot", DOVECOT),
     ("cyrus", CYRUS),
     ("courier", COURIER),
+    ("communigate", COMMUNIGATE),
     ("gimap", GMAIL),
     ("microsoft exchange", EXCHANGE),
     ("microsoft.exchange", EXCHANGE),

@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from migrator.mail import Folder, FolderPath
+from migrator.stores.manners import home_of
 from migrator.stores.profiles import GENERIC, Profile
 from migrator.transfer import roles
 from migrator.transfer.names import INBOX, Place, Target
@@ -38,6 +39,7 @@ class FolderRules:
     skip_exactly: frozenset[str] = frozenset()  # names taken at their word, be there a * in them
     renamings: tuple[Renaming, ...] = ()  # win over roles; what the ledger knows wins over them
     only_subscribed: bool = False
+    subscribe: bool = True  # what is subscribed at the source, at the target too; never in another's mailbox
     replacement: str = "_"  # for characters the target refuses
     also_forbidden: str = ""  # characters this target refused beyond what its profile tells
     keep_virtual: bool = False  # copy folders that only show messages of others
@@ -121,7 +123,13 @@ def map_folders(
     if not rules.add_prefix:
         _place_roles(nodes, target, names)
     _place_rest(nodes, names)
-    pairs = (_pair(node, node.folder, node.place, names, guessed) for node in nodes if node.folder and node.place)
+    # An administrator who subscribes to a folder of somebody else subscribes for themselves.
+    subscribes = rules.subscribe and home_of(rules.add_prefix) is None
+    pairs = (
+        _pair(node, node.folder if subscribes else replace(node.folder, subscribed=False), node.place, names, guessed)
+        for node in nodes
+        if node.folder and node.place
+    )
     return FolderMap(tuple(sorted(pairs, key=_order)), tuple(left_out), guessed)
 
 
@@ -138,6 +146,9 @@ class _Spelling(NamedTuple):
     def levels(self, path: FolderPath) -> tuple[Level, ...]:
         """Return the levels of a name behind the prefix; never none."""
         whole = _levels(path)
+        home = home_of(self.strip)
+        if home is not None and path.raw == FolderPath.of((home.inbox,), None).raw:
+            return (Level(whole[-1].key, "INBOX"),)
         if self.strip:
             cut = _stripped(whole, self.strip, path.separator or self.separator or "")
             if cut:

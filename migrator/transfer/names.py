@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from migrator.mail import Folder, FolderPath
+from migrator.stores.manners import home_of
 from migrator.stores.profiles import Profile
 
 INBOX: Final = b"INBOX"
@@ -65,9 +66,12 @@ class Target:
         self.prefix = _encoded(prefix)
         self.root = self.prefix + self._added(prefix, add_prefix)
         self.has_own_root = bool(add_prefix)
+        home = home_of(add_prefix)
+        self._inbox = INBOX if not add_prefix else _encoded(home.inbox) if home else self.root + INBOX
         by_separator = profile.forbidden_by_separator.get(self.separator or "", "")
         self._banned = frozenset(profile.forbidden + by_separator + also_forbidden)
         self._filler = self._allowed_filler(replacement)
+        self._dash = self._allowed_filler("-")  # what CommuniGate's own movers write
         self._listed = {_canonical(folder.path): folder for folder in listed}
         self._by_key = {self._key(folder.path): folder for folder in reversed(listed)}
         self._taken: set[str] = set()
@@ -86,8 +90,7 @@ class Target:
 
     def inbox(self) -> Place | None:
         """Take INBOX and return its place; None when it was taken before."""
-        raw = self.root + INBOX if self.has_own_root else INBOX
-        return self.fixed(raw) if self.take(raw) else None
+        return self.fixed(self._inbox) if self.take(self._inbox) else None
 
     def take(self, raw: bytes) -> bool:
         """Take a name given elsewhere; False when it was taken before."""
@@ -98,10 +101,12 @@ class Target:
 
     def fixed(self, raw: bytes, reason: str | None = None) -> Place:
         """Return the place of a name given elsewhere, with the folders around it."""
+        found = self.find(raw)
+        if raw == self._inbox != INBOX:
+            return Place(raw, "INBOX", None, reason, is_closed=bool(found and found.no_inferiors))
         bare = raw.removeprefix(self.root)
         head, mark, tail = bare.rpartition(self._mark) if self._mark else (b"", b"", bare)
         around = self.fixed(raw[: len(raw) - len(tail) - len(mark)]) if head else None
-        found = self.find(raw)
         return Place(raw, FolderPath(tail).segments[0], around, reason, is_closed=bool(found and found.no_inferiors))
 
     def around(self, segments: Iterable[str]) -> Place | None:
@@ -213,6 +218,9 @@ class Target:
         name = "".join(letters)
         if is_first and name[:1] and name[0] in self.profile.forbidden_first:
             name, reason = self._filler + name[1:], reason or "forbidden"
+        if name.casefold().endswith(self.profile.reserved_endings):
+            place = name.rindex(".")
+            name, reason = f"{name[:place]}{self._dash}{name[place + 1 :]}", reason or "forbidden"
         if name in (".", ".."):  # the file system's own names
             name, reason = self._filler * len(name), reason or "forbidden"
         trimmed = name.strip(self.profile.trimmed) if self.profile.trimmed else name

@@ -15,6 +15,7 @@ from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
 from migrator.stores.imap_scan import Scanner
 from migrator.stores.imap_session import Endpoint, ImapSession
+from migrator.stores.imap_ways import Ways
 
 
 class ImapReader:
@@ -27,6 +28,7 @@ class ImapReader:
         self._session: ImapSession | None = None
         self._is_busy = False
         self._prefix: tuple[str, str | None] | None = None
+        self._ways = Ways(endpoint.manners)
 
     @property
     def features(self) -> Features:
@@ -69,7 +71,7 @@ class ImapReader:
         if not wanted:
             return
         with self._exclusive() as session:
-            yield from BodyReader(session, self._limits.whole_bytes).read(wanted)
+            yield from BodyReader(session, self._limits.whole_bytes, self._ways).read(wanted)
 
     def drop(self) -> None:
         """Forget the connection without manners."""

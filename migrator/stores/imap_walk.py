@@ -63,7 +63,7 @@ class Walk(Generic[Request]):
             self._octets -= sent.octets
             opened = sent.opened
             if opened is None:
-                opened = self._check(sent.job, self._session.answer(sent.examine))
+                opened = check_opened(self._session, sent.job.request, self._session.answer(sent.examine))
             self._send(is_idle=False)
             yield sent.job, sent.fetch, opened
 
@@ -78,7 +78,7 @@ class Walk(Generic[Request]):
             tags = self._session.wire.tag(), self._session.wire.tag()
             opened = None
             if len(job.examine) > 1:
-                opened = self._check(job, self._session.ask(job.examine))
+                opened = check_opened(self._session, job.request, self._session.ask(job.examine))
                 lines.append(b"%s %s" % (tags[1], job.fetch))
             else:
                 lines.append(b"%s %s%s %s" % (tags[0], job.examine[0], tags[1], job.fetch))
@@ -89,17 +89,24 @@ class Walk(Generic[Request]):
             self._session.wire.put(b"".join(lines))
         return bool(self._sent)
 
-    def _check(self, job: Job[Request], reply: Reply) -> Opened | MigratorError:
-        if not reply.is_ok:
-            # Some servers keep the folder before open now, so that FETCH would hand out that one's messages.
-            self._session.selected = None
-            return self._session.refusal(reply, "EXAMINE")
-        self._session.selected = job.path.raw
-        opened = imap_parse.opened(reply.untagged, reply.words)
-        expected = job.request.uidvalidity
-        if expected is not None and opened.uidvalidity not in (None, expected):
-            return MigratorError("folder.changed", side=self._session.side, reply=reply.words)
-        return opened
+
+def check_opened(session: ImapSession, request: ScanRequest | ReadRequest, reply: Reply) -> Opened | MigratorError:
+    """Return what the answer to EXAMINE says, or what is wrong with the folder."""
+    if not reply.is_ok:
+        # Some servers keep the folder before open now, so that FETCH would hand out that one's messages.
+        session.selected = None
+        return session.refusal(reply, "EXAMINE")
+    session.selected = request.path.raw
+    opened = imap_parse.opened(reply.untagged, reply.words)
+    expected = request.uidvalidity
+    if expected is not None and opened.uidvalidity not in (None, expected):
+        return MigratorError("folder.changed", side=session.side, reply=reply.words)
+    return opened
+
+
+def open_folder(session: ImapSession, request: ReadRequest) -> Opened | MigratorError:
+    """Open the folder of ``request`` without touching it."""
+    return check_opened(session, request, session.ask(session.examine(request.path, must_last=False)))
 
 
 def part_writable(session: ImapSession, requests: Sequence[Request]) -> tuple[list[Request], list[Trouble]]:

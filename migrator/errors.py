@@ -100,10 +100,16 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("What answers at this port does not speak IMAP."),
         N_("Check the port: 143 is usual for IMAP, 993 for IMAP with TLS."),
     ),
+    "server.not_pop3": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What answers at this port does not speak POP3."),
+        N_("Check the port: 110 is usual for POP3, 995 for POP3 with TLS."),
+    ),
     "server.nonsense": Entry(
         Radius.ACCOUNT,
         Patience.NOW,
-        N_("The server's answer breaks the rules of IMAP and cannot be read."),
+        N_("The server's answer breaks the rules of its protocol and cannot be read."),
         N_("If it repeats, show the server's words to whoever runs the server."),
     ),
     "server.preauth": Entry(
@@ -788,6 +794,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("This ledger belongs to another pair of mailboxes."),
         N_("Name another ledger file, or the two mailboxes it was made for."),
+    ),
+    "ledger.keeps_no_names": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("A mailbox that is read by POP3 cannot be moved with this kind of ledger."),
+        N_("Read the mailbox by IMAP, or copy it with the command mailferry copy."),
     ),
     "ledger.busy": Entry(
         Radius.ACCOUNT,

@@ -92,6 +92,25 @@ class FlagsLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatesFromHeaders(Event):
+    """The source keeps no dates of arrival: how many messages were stored with which date instead."""
+
+    name: ClassVar[str] = "dates.from_headers"
+    folder: str
+    received: int  # of the topmost Received line
+    date: int  # of the Date line: when it was sent
+    now: int  # of the copy: the header tells none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UidlFormat(Event):
+    """A POP3 source. Its programs fetch all mail again by POP3 unless the target names messages in the same form."""
+
+    name: ClassVar[str] = "source.uidl_format"
+    form: str  # as Dovecot's pop3_uidl_format spells it; empty when it is not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantLost(Event):
     """Somebody could open this folder at the source and cannot at the target; ``rights`` as RFC 4314 spells them.
 

@@ -37,6 +37,14 @@ class Outcome(IntEnum):
         return self in (Outcome.COPIED, Outcome.ALREADY_THERE)
 
 
+class DateOrigin(StrEnum):
+    """Where the date of arrival is from, for a message whose server keeps none."""
+
+    RECEIVED = "received"  # the topmost Received line
+    DATE = "date"  # the Date line: when it was sent
+    NOW = "now"  # neither told a date: that of the copy
+
+
 @dataclass(frozen=True, slots=True)
 class FolderPath:
     """A folder as its own server names it.
@@ -177,6 +185,7 @@ class Message:
     internal_date: int | None = None
     zone_minutes: int = 0
     digest: Digest | None = None  # set by whoever hashes the body on its way
+    date_origin: DateOrigin | None = None  # None: the date is the server's own
 
 
 class NewFolder(NamedTuple):

@@ -30,6 +30,7 @@ from migrator.events import (
     MessageLeftBehind,
     PassPlanned,
     Progress,
+    UidlFormat,
 )
 from migrator.journal import StepBegun, StepEvent, StepKind
 from migrator.limits import Clock, SystemClock
@@ -40,7 +41,7 @@ MOST_WAITING: Final = 200
 PREFIX: Final = "account."
 SKIPPED: Final = "skipped"  # the engine's reason for folders that a rule leaves out; others show what is elsewhere, too
 # Every pass finds these anew; a history tells each once.
-_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost, GrantLost)
+_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost, GrantLost, UidlFormat)
 
 
 class Pace:

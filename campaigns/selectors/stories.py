@@ -191,6 +191,22 @@ def _flags_lost(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", "")), "flag": mark, "n": f"{messages:,}"}
 
 
+def _dates_from_headers(data: Data) -> str:
+    form = gettext(
+        "%(folder)s: the source keeps no dates of arrival. Taken instead: the last Received line (%(received)s), "
+        "the Date line (%(date)s), the time of the copy (%(now)s)."
+    )
+    numbers = {name: f"{int(data.get(name, 0)):,}" for name in ("received", "date", "now")}
+    return form % {"folder": words.folder(data.get("folder", "")), **numbers}
+
+
+def _uidl_format(data: Data) -> str:
+    if not data.get("form"):
+        return gettext("The user's programs that read by POP3 will fetch all mail again from the new server.")
+    form = gettext("Programs that read by POP3 fetch all mail again unless the new server names it as %(form)s.")
+    return form % {"form": data["form"]}
+
+
 def _counts_differ(data: Data) -> str:
     form = gettext("In %(folder)s the old server counts %(counted)s messages and shows %(listed)s. Those were copied.")
     numbers = {name: f"{int(data.get(name, 0)):,}" for name in ("counted", "listed")}
@@ -335,6 +351,8 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.message.left_behind": _left_behind,
     "account.message.altered": _altered,
     "account.flags.lost": _flags_lost,
+    "account.dates.from_headers": _dates_from_headers,
+    "account.source.uidl_format": _uidl_format,
     "account.grant.lost": _grant_lost,
     "batch.created": gettext_lazy("Batch made."),
     "batch.filled": _filled,

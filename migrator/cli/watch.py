@@ -10,6 +10,7 @@ from migrator.cli.terminal import Amount, Meter, Terminal, counted, describe, du
 from migrator.errors import MigratorError
 from migrator.events import (
     CountsDiffer,
+    DatesFromHeaders,
     Event,
     FlagsLost,
     FolderFailed,
@@ -21,6 +22,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    UidlFormat,
 )
 from migrator.limits import Clock
 from migrator.mail import Outcome
@@ -60,7 +62,16 @@ LEFT_OUT: Final = {
 
 
 # Told without being asked: what somebody may miss, and why it takes so long.
-_TOLD: Final = FolderLeftOut | CountsDiffer | PassPlanned | VerifyBegun | FolderFailed | Reconnecting
+_TOLD: Final = (
+    FolderLeftOut
+    | CountsDiffer
+    | PassPlanned
+    | VerifyBegun
+    | FolderFailed
+    | Reconnecting
+    | UidlFormat
+    | DatesFromHeaders
+)
 
 
 class AccountWatch:
@@ -227,15 +238,44 @@ def sentence_of(event: Event) -> str | None:
             return f"Folder {event.folder}, UID {event.uid}: {OUTCOMES[event.outcome]}.{reason}"
         case MessageAltered():
             return f"Folder {event.folder}, UID {event.uid}: copied, but its {event.what} could not be kept."
-        case FlagsLost():
-            return f"Folder {event.folder}: the flag {event.flag} of {counted(event.messages, 'message')} is not kept."
-        case GrantLost():
-            return f"Folder {sentence_of_grant(event)}"
+        case FlagsLost() | GrantLost() | DatesFromHeaders() | UidlFormat():
+            return _sentence_of_fidelity(event)
         case CountsDiffer():
             return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def _sentence_of_fidelity(event: FlagsLost | GrantLost | DatesFromHeaders | UidlFormat) -> str:
+    """Return what cannot be as it was."""
+    match event:
+        case FlagsLost():
+            return f"Folder {event.folder}: the flag {event.flag} of {counted(event.messages, 'message')} is not kept."
+        case GrantLost():
+            return f"Folder {sentence_of_grant(event)}"
+        case DatesFromHeaders():
+            return _sentence_of_dates(event)
+        case UidlFormat():
+            return _sentence_of_uidl(event)
+
+
+def _sentence_of_dates(event: DatesFromHeaders) -> str:
+    parts = (
+        (event.received, "the last Received line"),
+        (event.date, "the Date line (when it was sent)"),
+        (event.now, "this copy, for the header tells none"),
+    )
+    told = "; ".join(f"{counted(number, 'message')} with that of {origin}" for number, origin in parts if number)
+    return f"Folder {event.folder}: the source keeps no dates of arrival. Stored: {told}."
+
+
+def _sentence_of_uidl(event: UidlFormat) -> str:
+    form = f"of the form {event.form} (in Dovecot: pop3_uidl_format)" if event.form else "of a form that is not known"
+    return (
+        f"The source names messages {form}. Programs that read by POP3 fetch all mail again from the new server, "
+        "unless it gives the same names."
+    )
 
 
 def sentence_of_grant(event: GrantLost) -> str:

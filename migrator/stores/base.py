@@ -28,6 +28,19 @@ class Features:
     keeps_internal_date: bool = True
     case_insensitive_names: bool = False
     product: str = ""  # as ID or the greeting tells, for people and profiles
+    has_flags: bool = True  # without: nothing is known of flags, so nobody's are set by them
+    has_dates: bool = True  # without: a message brings its date when it is read, a scan tells none
+    names_messages: bool = False  # numbers of messages are remembered by the caller: see NamingSource
+    uidl_format: str = ""  # of a POP3 server's names for messages, as Dovecot's pop3_uidl_format spells it
+
+
+class MessageName(NamedTuple):
+    """The lasting name of a message on a server that has no numbers, and the number it was given here."""
+
+    folder: bytes  # raw name
+    uidvalidity: int
+    uid: int  # 0: no message, only the mark that this numbering was begun
+    name: bytes
 
 
 class ScanRequest(NamedTuple):
@@ -125,6 +138,21 @@ class SourceStore(Store, Protocol):
 
         What has no counterpart elsewhere (the server's own administrators) is left out. Reads only; repeatable.
         """
+        ...
+
+
+class NamingSource(SourceStore, Protocol):
+    """A source with ``names_messages``: UIDs are its own invention, and last only as long as the caller keeps them.
+
+    The caller hands back what it kept before it lists the folders, and keeps what is fresh before it relies on a UID.
+    """
+
+    def recall(self, names: Iterable[MessageName]) -> None:
+        """Take what ``take_fresh_names`` told in earlier sessions, all of it."""
+        ...
+
+    def take_fresh_names(self) -> list[MessageName]:
+        """Return the names that were numbered since the last call."""
         ...
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.errors import MigratorError, Patience, Side
-from migrator.events import EventSink, FlagsLost, FolderFailed, Reconnecting, Silence
+from migrator.events import DatesFromHeaders, EventSink, FlagsLost, FolderFailed, Reconnecting, Silence
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
-from migrator.mail import Flags, Folder, FolderPath, NewFolder, Outcome
+from migrator.mail import DateOrigin, Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import SourceStore, TargetStore, Trouble
 from migrator.transfer import grants
 from migrator.transfer.folder_pass import FolderPass, FolderResult
@@ -266,8 +266,14 @@ class _Attempt:
             states.append(folder.state)
             for flag, messages in sorted(folder.lost_flags.items()):
                 self.terms.sink.emit(FlagsLost(folder=folder.source.path.display, flag=flag, messages=messages))
+            self._tell_dates(folder)
         if states:
             self.ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)
+
+    def _tell_dates(self, folder: FolderPass) -> None:
+        if folder.date_origins:
+            numbers = {origin.value: folder.date_origins[origin] for origin in DateOrigin}
+            self.terms.sink.emit(DatesFromHeaders(folder=folder.source.path.display, **numbers))
 
 
 def _unspeakable(folder: LeftOutFolder) -> FolderResult:

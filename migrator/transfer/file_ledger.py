@@ -25,6 +25,7 @@ from typing import Any, Final, Self
 
 from migrator.errors import MigratorError
 from migrator.mail import Outcome
+from migrator.stores.base import MessageName
 from migrator.transfer.account_lock import AccountLock
 from migrator.transfer.chain import NO_LEAF, Tip, advance
 from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
@@ -83,6 +84,17 @@ CREATE TABLE left_behind (
     code TEXT NOT NULL,
     reply TEXT NOT NULL,
     PRIMARY KEY (account, folder, source_uidvalidity, uid)
+) WITHOUT ROWID;
+"""
+# Beside the format: an older program does not miss it, for it knows no source that needs it.
+_NAMES: Final = """
+CREATE TABLE IF NOT EXISTS message_name (
+    account INTEGER NOT NULL REFERENCES account,
+    folder BLOB NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    name BLOB NOT NULL,
+    PRIMARY KEY (account, folder, uidvalidity, uid)
 ) WITHOUT ROWID;
 """
 _STATE: Final = tuple(column.name for column in fields(FolderState))
@@ -202,6 +214,27 @@ class FileLedger:
             rows = map(_row_of_left_behind, left_behind)
             connection.executemany(_insertion("left_behind", LeftBehind._fields), self._owned(rows))
             connection.executemany(_insertion("state", _STATE), self._owned(map(_row_of_state, states)))
+
+    def message_names(self) -> Iterator[MessageName]:
+        """See Ledger."""
+        after: tuple[object, ...] = (b"", -1, -1)
+        query = (
+            "SELECT folder, uidvalidity, uid, name FROM message_name "
+            "WHERE account = ? AND (folder, uidvalidity, uid) > (?, ?, ?) ORDER BY folder, uidvalidity, uid LIMIT 5000"
+        )
+        while rows := self._file.query(query, (self._account, *after)):
+            yield from map(MessageName._make, rows)
+            after = rows[-1][:3]
+
+    def note_names(self, names: Sequence[MessageName]) -> None:
+        """See Ledger."""
+        latest = {name.folder: name.uidvalidity for name in names}
+        with self._file.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM message_name WHERE account = ? AND folder = ? AND uidvalidity < ?",
+                self._owned(latest.items()),
+            )
+            connection.executemany(_insertion("message_name", MessageName._fields), self._owned(names))
 
     def _owned(self, rows: Iterable[Sequence[object]]) -> Iterator[tuple[object, ...]]:
         return ((self._account, *row) for row in rows)
@@ -327,6 +360,7 @@ def _configure(connection: sqlite3.Connection) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     # Some network file systems refuse WAL; a rollback journal is safe only with every flush.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+    connection.execute(_NAMES)
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
 

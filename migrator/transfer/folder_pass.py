@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from migrator.errors import MigratorError
-from migrator.mail import Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
+from migrator.mail import DateOrigin, Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind, Record
 from migrator.transfer.match import Candidates
@@ -64,6 +64,7 @@ class FolderPass:
     table: FlagTable
     listed_target: Folder | None  # as the target listed it before anything was done
     special_use: str | None = None
+    knows_flags: bool = True  # the source has flags; else those on the target are left as they are
     left_behind: dict[int, LeftBehind] = field(default_factory=dict)  # rows of the numbering that holds now
     resolved: list[tuple[bytes, int, int]] = field(default_factory=list)  # rows to remove
     target: Folder | None = None  # once opened
@@ -83,6 +84,7 @@ class FolderPass:
     altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
     unplaced: dict[int, Record] = field(default_factory=dict)
     lost_flags: Counter[str] = field(default_factory=Counter)  # flags the target does not keep -> messages
+    date_origins: Counter[DateOrigin] = field(default_factory=Counter)  # where dates are from that no server keeps
 
     def __post_init__(self) -> None:
         self.pending = Pending(self.table)
@@ -154,7 +156,9 @@ class FolderPass:
         """Say where the pending message at ``at`` goes, with which flags and date."""
         message.target = self.target_path
         message.flags = self.kept(self.pending.flags(at))
-        message.internal_date, message.zone_minutes = self.pending.date(at)
+        date, zone_minutes = self.pending.date(at)
+        if date is not None or message.date_origin is None:
+            message.internal_date, message.zone_minutes = date, zone_minutes
 
     def unfeed(self, uids: Iterable[int]) -> None:
         """The target refused these: they may be fed again."""
@@ -191,7 +195,11 @@ class FolderPass:
         """Record a stored bundle."""
         for message, target_uid in zip(messages, target_uids or [0] * len(messages), strict=True):
             assert message.digest is not None
-            record = self._settle(message.uid, Outcome.COPIED, target_uid, message.size_bytes, message.digest)
+            record = self._settle(
+                message.uid, Outcome.COPIED, target_uid, message.size_bytes, message.digest, message.internal_date
+            )
+            if message.date_origin is not None:
+                self.date_origins[message.date_origin] += 1
             if not target_uid:
                 self.unplaced[message.uid] = record
             self.tally.appended_bytes += message.size_bytes
@@ -227,7 +235,15 @@ class FolderPass:
         self._rows.append(row)
         self.left_behind[uid] = row
 
-    def _settle(self, uid: int, outcome: Outcome, target_uid: int, size_bytes: int, digest: Digest) -> Record:
+    def _settle(
+        self,
+        uid: int,
+        outcome: Outcome,
+        target_uid: int,
+        size_bytes: int,
+        digest: Digest,
+        read_date: int | None = None,
+    ) -> Record:
         at = self._next_to_settle
         if at >= len(self.pending.uids) or self.pending.uids[at] != uid:
             at = self.position(uid)
@@ -239,7 +255,9 @@ class FolderPass:
             self._totals[earlier.outcome] -= 1
             self.resolved.append((self.key, self.state.source_uidvalidity, uid))
         self._totals[outcome] += 1
-        record = Record(uid, target_uid, size_bytes, self.pending.date(at)[0], outcome, digest.source, digest.canonical)
+        scanned_date = self.pending.date(at)[0]
+        date = read_date if scanned_date is None else scanned_date
+        record = Record(uid, target_uid, size_bytes, date, outcome, digest.source, digest.canonical)
         self._records.append(record)
         return record
 

@@ -11,9 +11,10 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from migrator.mail import Outcome
+from migrator.stores.base import MessageName
 
 LEAF_VERSION: Final = 1
 _RECORD: Final = struct.Struct("<QQQqB32s32s")
@@ -172,4 +173,20 @@ class Ledger(Protocol):
 
     def left_behind(self) -> Iterator[LeftBehind]:
         """Yield the rows of messages left behind, by folder and UID."""
+        ...
+
+
+@runtime_checkable
+class NamingLedger(Ledger, Protocol):
+    """A ledger that also keeps the numbers of messages for sources that have names instead (NamingSource)."""
+
+    def message_names(self) -> Iterator[MessageName]:
+        """Yield the numbers that messages were given by name, of sources that have no numbers of their own."""
+        ...
+
+    def note_names(self, names: Sequence[MessageName]) -> None:
+        """Keep numbers that messages were given, in one transaction; those of an earlier numbering go.
+
+        Always before a record is made under them.
+        """
         ...

@@ -1,4 +1,4 @@
-"""List both sides, pair their folders, and plan every message: the reading half of a pass. Writes nothing."""
+"""List both sides, pair their folders, and plan every message: the reading half of a pass. Writes no mail."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from migrator.errors import MigratorError, Patience
-from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned
+from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned, UidlFormat
 from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.stores.profiles import choose
@@ -21,6 +22,7 @@ from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
 from migrator.transfer.names import CAUTIOUS
+from migrator.transfer.numbering import list_source
 from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
 from migrator.transfer.terms import PassMemory, Terms
 
@@ -49,7 +51,10 @@ class Plan(NamedTuple):
 
 def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: Terms, memory: PassMemory) -> Plan:
     """Return every folder pair with its plan: what waits, what the target holds unclaimed, which flags differ."""
-    source_folders, target_folders = _at_once(source.folders, target.folders, overlap=terms.limits.overlap)
+    listing = partial(list_source, source, ledger)
+    source_folders, target_folders = _at_once(listing, target.folders, overlap=terms.limits.overlap)
+    if source.features.names_messages:
+        terms.sink.emit(UidlFormat(form=source.features.uidl_format))
     if any(state.intent_uidnext is not None for state in ledger.states()):
         target_folders = _wait_until_quiet(target, target_folders, terms)
     rules = terms.policy.rules
@@ -198,8 +203,18 @@ def _begin(
     )
     if state is None or not holds:
         state = _renumbered(pair, state, target_uidvalidity, terms)
-    depth = scan_depth(folder, state, condstore=source.features.condstore, policy=terms.policy)
-    return FolderPass(folder, pair.target, state, depth, table, listed, special_use=pair.special_use)
+    features = source.features
+    depth = scan_depth(folder, state, condstore=features.condstore, policy=terms.policy)
+    return FolderPass(
+        folder,
+        pair.target,
+        state,
+        depth,
+        table,
+        listed,
+        special_use=pair.special_use,
+        knows_flags=features.has_flags,
+    )
 
 
 def _renumbered(pair: FolderPair, state: FolderState | None, target_uidvalidity: int, terms: Terms) -> FolderState:
@@ -291,7 +306,7 @@ def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], lim
         )
         for operation in operations:
             if isinstance(operation, CompareFlags):
-                if terms.policy.mode is Mode.STAGE:
+                if terms.policy.mode is Mode.STAGE and folder.knows_flags:
                     folder.compare(operation.meta)
                 continue
             folder.pending.add(operation.meta)

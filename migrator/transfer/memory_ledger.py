@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.errors import MigratorError
+from migrator.stores.base import MessageName
 from migrator.transfer.chain import NO_LEAF, Tip, advance
 from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
 
@@ -17,6 +18,7 @@ class MemoryLedger:
         self._states: dict[bytes, FolderState] = {}
         self._leaves: dict[bytes, list[Leaf]] = {}
         self._left_behind: dict[tuple[bytes, int, int], LeftBehind] = {}
+        self._names: dict[tuple[bytes, int, int], MessageName] = {}
 
     def bind(self, source: str, target: str) -> None:
         """See Ledger."""
@@ -48,6 +50,17 @@ class MemoryLedger:
             self._left_behind.pop(key, None)
         self._left_behind.update({row[:3]: row for row in left_behind})
         self._states.update({state.source: state for state in states})
+
+    def message_names(self) -> Iterator[MessageName]:
+        """See Ledger."""
+        yield from (name for _, name in sorted(self._names.items()))
+
+    def note_names(self, names: Sequence[MessageName]) -> None:
+        """See Ledger."""
+        latest = {name.folder: name.uidvalidity for name in names}
+        for key in [key for key in self._names if key[1] < latest.get(key[0], 0)]:
+            del self._names[key]
+        self._names.update({name[:3]: name for name in names})
 
     def _tip(self, folder: bytes) -> Tip:
         chain = self._leaves.get(folder)

@@ -166,7 +166,7 @@ class Stream:
         if found is None:
             return False
         target_uid, present = found
-        if self._terms.policy.mode is Mode.STAGE:
+        if self._terms.policy.mode is Mode.STAGE and folder.knows_flags:
             wanted = folder.pending.flags(folder.position(message.uid))
             if wanted != present:
                 folder.flag_changes[target_uid] = FlagChange(wanted, present)

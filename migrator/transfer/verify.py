@@ -18,6 +18,7 @@ from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Ledger, Record
 from migrator.transfer.listing import UNSPEAKABLE_NAME, map_account
 from migrator.transfer.match import identities
+from migrator.transfer.numbering import list_source
 from migrator.transfer.plan import kept_flags
 
 
@@ -94,7 +95,7 @@ class _Expected:
     target: Folder
     state: FolderState
     records: dict[int, Record] = field(default_factory=dict)  # by source UID, what is on the target
-    flags: dict[int, Flags] = field(default_factory=dict)  # by source UID
+    flags: dict[int, Flags | None] = field(default_factory=dict)  # by source UID; None where the source has none
     unread: dict[int, int] = field(default_factory=dict)  # target UID -> source UID
 
 
@@ -130,7 +131,7 @@ class _Verify:
         states = {state.source: state for state in self._ledger.states()}
         listed = self._target.folders()
         targets = {folder.path.raw: folder for folder in listed}
-        folders = self._source.folders()
+        folders = list_source(self._source, self._ledger, keep=False)
         left_out = self._left_out(folders, listed)
         for folder in folders:
             if not folder.selectable or folder.path in left_out:
@@ -198,12 +199,13 @@ class _Verify:
     def _scan_source(self, pairs: Sequence[_Expected]) -> None:
         by_path = {pair.source.path.raw: pair for pair in pairs}
         requests = [ScanRequest(pair.source.path, pair.state.source_uidvalidity) for pair in pairs]
+        knows_flags = self._source.features.has_flags
         for item in self._source.scan(requests) if requests else ():
             pair = by_path[item.path.raw]
             if isinstance(item, Trouble):
                 self._find(pair, 0, Difference.UNREADABLE, item.error)
             else:
-                pair.flags[item.uid] = item.flags
+                pair.flags[item.uid] = item.flags if knows_flags else None
 
     def _permanent_flags(self, pairs: Sequence[_Expected]) -> Mapping[bytes, Flags | None]:
         opened = self._target.ensure_folders([NewFolder(pair.target.path, False, False, None) for pair in pairs])

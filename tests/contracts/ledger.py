@@ -13,9 +13,20 @@ import pytest
 
 from migrator.errors import MigratorError
 from migrator.mail import Outcome
-from migrator.transfer.ledger import FIRST_PREVIOUS, FOREIGN_UID, FolderState, Leaf, Ledger, LeftBehind, Record
+from migrator.stores.base import MessageName
+from migrator.transfer.ledger import (
+    FIRST_PREVIOUS,
+    FOREIGN_UID,
+    FolderState,
+    Leaf,
+    Ledger,
+    LeftBehind,
+    NamingLedger,
+    Record,
+)
 
 Reopen = Callable[[], Ledger]
+ReopenNaming = Callable[[], NamingLedger]
 
 SOURCE = "imap://anna@mail.example:143"
 TARGET = "imaps://anna@new.example:993"
@@ -209,3 +220,27 @@ class LedgerContract:
         more, later = chain(FOLDER, 1, 3, state.tip)
         ledger.commit(leaves=more, states=[later])
         assert [first, *listing] == leaves
+
+
+class NamingLedgerContract(LedgerContract):
+    """The contract of migrator.transfer.ledger.NamingLedger. ``reopen`` returns one."""
+
+    @pytest.fixture
+    def reopen(self) -> ReopenNaming:
+        raise NotImplementedError("a subclass says how its ledger is opened")
+
+    def test_numbers_of_messages_come_back_and_those_of_an_earlier_numbering_go(self, reopen: ReopenNaming) -> None:
+        ledger = reopen()
+        assert list(ledger.message_names()) == []
+        first = [MessageName(b"INBOX", 1, uid, b"\xff name %d" % uid) for uid in range(3)]
+        other = MessageName(b"Other", 1, 1, b"x")
+        ledger.note_names([*first, other])
+        ledger.note_names([MessageName(b"INBOX", 1, 3, b"new")])
+        assert list(reopen().message_names()) == [*first, MessageName(b"INBOX", 1, 3, b"new"), other]
+        reopen().note_names([MessageName(b"INBOX", 2, 0, b"")])
+        assert list(reopen().message_names()) == [MessageName(b"INBOX", 2, 0, b""), other]
+
+    def test_more_numbers_than_are_fetched_at_once_come_back(self, reopen: ReopenNaming) -> None:
+        names = [MessageName(b"INBOX", 1, uid, b"%d" % uid) for uid in range(12_001)]
+        reopen().note_names(names)
+        assert list(reopen().message_names()) == names

@@ -12,6 +12,7 @@ from migrator.cli.terminal import Terminal
 from migrator.cli.watch import RENAMINGS, AccountWatch, Board, sentence_of
 from migrator.events import (
     CountsDiffer,
+    DatesFromHeaders,
     Event,
     FlagsLost,
     FolderFailed,
@@ -23,6 +24,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    UidlFormat,
 )
 from migrator.mail import Outcome
 from migrator.testing import FakeClock
@@ -41,6 +43,20 @@ EVENTS: list[tuple[Event, str]] = [
      "Folder X, UID 3: left behind: bigger than the new server allows."),
     (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
     (FlagsLost(folder="X", flag="$Work", messages=1), "Folder X: the flag $Work of 1 message is not kept."),
+    (
+        DatesFromHeaders(folder="X", received=2, date=0, now=1),
+        (
+            "Folder X: the source keeps no dates of arrival. Stored: 2 messages with that of the last Received line; "
+            "1 message with that of this copy, for the header tells none."
+        ),
+    ),
+    (
+        UidlFormat(form="%v.%u"),
+        (
+            "The source names messages of the form %v.%u (in Dovecot: pop3_uidl_format). Programs that read by POP3 "
+            "fetch all mail again from the new server, unless it gives the same names."
+        ),
+    ),
     (GrantLost(folder="X", who="user anna", rights="lrs", reply="no such user"),
      "Folder X: what user anna may (lrs) in the old mailbox is not set on the new server. [no such user]"),
     (CountsDiffer(folder="X", counted=5, listed=4), "Folder X: the server counts 5 messages and lists 4."),

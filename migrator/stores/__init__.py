@@ -32,6 +32,7 @@ STORES: Final[dict[str, StoreKind]] = {
     "imap": StoreKind(
         "IMAP", Address.SIGN_IN, "migrator.stores.imap_source:ImapSource", "migrator.stores.imap_target:ImapTarget"
     ),
+    "pop3": StoreKind("POP3", Address.SIGN_IN, "migrator.stores.pop3:Pop3Source"),
 }
 
 

@@ -36,7 +36,7 @@ BAD = [
     ("mail.example.org", "how to connect"),
     ("192.0.2.3:144", "how to connect"),
     ("://john@h", "known way to connect"),
-    ("pop3://john@h", "pop3://"),
+    ("pop2://john@h", "pop2://"),
     ("http://john@h", "http://"),
     ("imap://mail.example.org", "whose mailbox"),
     ("imap://@h", "name of the user empty"),

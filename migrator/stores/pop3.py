@@ -1,0 +1,258 @@
+"""An account on a POP3 server that mail is read from: one folder, INBOX, without flags and without dates of its own.
+
+Nothing changes there: no DELE, no QUIT (see pop3_session). Messages come whole up to a limit, bigger ones by way of a
+temporary file: POP3 does not tell the exact size before the end, and whoever stores a message must know it before.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import IO, Final, Self
+
+from migrator.errors import MigratorError, Patience, Side
+from migrator.limits import Limits
+from migrator.mail import NO_FLAGS, Folder, FolderPath, Grant, Message, MessageMeta
+from migrator.stores.base import Features, MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.stores.header_dates import HEADER_OCTETS, arrival
+from migrator.stores.imap_session import Endpoint
+from migrator.stores.imap_wire import READ_BYTES
+from migrator.stores.pop3_numbering import Numbering, form_of
+from migrator.stores.pop3_session import Pop3Session
+
+INBOX: Final = FolderPath(b"INBOX")
+
+
+class _Mailbox:
+    """What one session lists: it does not change until the session ends (RFC 1939 §4)."""
+
+    def __init__(self, session: Pop3Session) -> None:
+        self.session = session
+        self._sizes = session.sizes()
+        self._numbers = sorted(self._sizes)
+        names = session.names()
+        is_named = names is not None and set(self._numbers) <= names.keys()
+        self._names = [names[number] for number in self._numbers] if names is not None and is_named else None
+        self.form = form_of(self._names or ())
+        self.uidvalidity = self.uidnext = 0
+        self.number_by_uid: dict[int, int] = {}
+        self.size_by_uid: dict[int, int] = {}
+
+    def number(self, numbering: Numbering) -> None:
+        """Give the messages their UIDs, once."""
+        if self.uidvalidity:
+            return
+        uids = numbering.count(len(self._numbers)) if self._names is None else numbering.assign(self._names)
+        self.uidvalidity, self.uidnext = numbering.uidvalidity, numbering.uidnext
+        self.number_by_uid = dict(sorted(zip(uids, self._numbers, strict=True)))
+        self.size_by_uid = {uid: self._sizes[number] for uid, number in self.number_by_uid.items()}
+
+    def forget_numbers(self) -> None:
+        """Be numbered anew."""
+        self.uidvalidity = 0
+
+
+class Pop3Source:
+    """The ``SourceStore`` of POP3. Connects on first use, and anew after an error that ended the session."""
+
+    def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
+        self._endpoint = endpoint
+        self._limits = limits or Limits()
+        self._numbering = Numbering(INBOX.raw)
+        self._mailbox: _Mailbox | None = None
+        self._is_busy = False
+        self._has_dropped = False
+
+    @property
+    def features(self) -> Features:
+        """What this server can do; connects when it has not yet."""
+        mailbox = self._connected()
+        return Features(
+            product=mailbox.session.product,
+            has_flags=False,
+            has_dates=False,
+            names_messages=True,
+            uidl_format=mailbox.form,
+        )
+
+    def folders(self) -> list[Folder]:
+        """Return INBOX, with its counters."""
+        mailbox = self._open()
+        return [
+            Folder(
+                INBOX,
+                uidvalidity=mailbox.uidvalidity,
+                uidnext=mailbox.uidnext,
+                messages=len(mailbox.number_by_uid),
+            )
+        ]
+
+    def prefix(self) -> tuple[str, str | None]:
+        """Return no prefix and no separator."""
+        return "", None
+
+    def recall(self, names: Iterable[MessageName]) -> None:
+        """See ``NamingSource``. A mailbox that is open already is numbered anew, by what is remembered now."""
+        self._numbering = Numbering(INBOX.raw)
+        self._numbering.recall(names)
+        if self._mailbox is not None:
+            self._mailbox.forget_numbers()
+
+    def take_fresh_names(self) -> list[MessageName]:
+        """See ``NamingSource``."""
+        return self._numbering.take_fresh()
+
+    def grants(self, paths: Sequence[FolderPath]) -> list[Sequence[Grant] | Trouble]:
+        """Nobody else can open a mailbox by POP3."""
+        return [() for _ in paths]
+
+    def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
+        """Yield metadata; sizes are the server's hints, dates come with the messages."""
+        for request in requests:
+            mailbox = self._open()
+            trouble = self._trouble(request, mailbox)
+            if trouble is not None:
+                yield trouble
+                continue
+            for uid, size in mailbox.size_by_uid.items():
+                if uid > request.after_uid:
+                    yield MessageMeta(request.path, uid, size, None, 0, NO_FLAGS)
+                    self._check_still(mailbox)
+
+    def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        """Yield messages, each with the date of its arrival as its header tells it."""
+        for request in requests:
+            if not request.uids:
+                continue
+            with self._exclusive() as mailbox:
+                trouble = self._trouble(request, mailbox)
+                if trouble is not None:
+                    yield trouble
+                else:
+                    yield from self._read(request, mailbox)
+
+    def _read(self, request: ReadRequest, mailbox: _Mailbox) -> Iterator[Message]:
+        uids = [uid for uid in request.uids if uid in mailbox.number_by_uid]
+        numbers = [mailbox.number_by_uid[uid] for uid in uids]
+        found = mailbox.session.retrieve(numbers)
+        for uid, (_, pieces) in zip(uids, found, strict=True):
+            if pieces is not None:
+                yield from self._message(request.path, uid, pieces)
+                self._check_still(mailbox)
+
+    def _message(self, path: FolderPath, uid: int, pieces: Iterator[bytes]) -> Iterator[Message]:
+        """Take one message off the line, and yield it while its file, if it needed one, is there."""
+        head: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            head.append(piece)
+            size += len(piece)
+            if size > self._limits.whole_bytes:
+                break
+        else:
+            body = b"".join(head)
+            yield self._dated(Message(path, uid, size, whole=body), body)
+            return
+        with tempfile.TemporaryFile() as spool:
+            beginning = b"".join(head)
+            head.clear()
+            size = _spool(spool, beginning, pieces)
+            message = self._dated(Message(path, uid, size, stream=_read_back(spool)), beginning[:HEADER_OCTETS])
+            del beginning
+            yield message
+
+    def _dated(self, message: Message, beginning: bytes) -> Message:
+        message.internal_date, message.zone_minutes, message.date_origin = arrival(beginning, time.time())
+        return message
+
+    def drop(self) -> None:
+        """Forget the connection; the next call connects anew."""
+        mailbox, self._mailbox = self._mailbox, None
+        self._is_busy = False
+        if mailbox is not None:
+            self._has_dropped = True
+            mailbox.session.drop()
+
+    def close(self) -> None:
+        """End the session. There are no manners for that: QUIT may change the mailbox."""
+        self.drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connected(self) -> _Mailbox:
+        if self._mailbox is None:
+            self._mailbox = self._connect()
+        return self._mailbox
+
+    def _open(self) -> _Mailbox:
+        mailbox = self._connected()
+        mailbox.number(self._numbering)
+        return mailbox
+
+    def _connect(self) -> _Mailbox:
+        try:
+            session = Pop3Session(self._endpoint, self._limits)
+        except MigratorError as error:
+            if error.code == "server.mailbox_locked" and self._has_dropped:
+                error.patience = Patience.NOW  # by our own session, which the server has not missed yet
+            raise
+        try:
+            return _Mailbox(session)
+        except BaseException:
+            session.drop()
+            raise
+
+    def _trouble(self, request: ScanRequest | ReadRequest, mailbox: _Mailbox) -> Trouble | None:
+        code = None
+        if not request.path.is_inbox:
+            code = "folder.phantom"
+        elif request.uidvalidity is not None and request.uidvalidity != mailbox.uidvalidity:
+            code = "folder.changed"
+        return Trouble(request.path, MigratorError(code, side=Side.SOURCE)) if code else None
+
+    def _check_still(self, mailbox: _Mailbox) -> None:
+        """Raise when the line was dropped while something was coming over it."""
+        if self._mailbox is not mailbox:
+            raise MigratorError("line.lost", side=Side.SOURCE)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[_Mailbox]:
+        """Lend the session for one conversation. If it is left in the middle, nobody can go on with that line."""
+        if self._is_busy:
+            self.drop()
+        mailbox = self._open()
+        self._is_busy = True
+        try:
+            yield mailbox
+        except BaseException:
+            if self._mailbox is mailbox:
+                self.drop()
+            raise
+        if self._mailbox is mailbox:
+            self._is_busy = False
+
+
+def _spool(spool: IO[bytes], beginning: bytes, pieces: Iterator[bytes]) -> int:
+    """Write a message into a file and return its size. Raises ``MigratorError`` when the disk is full."""
+    try:
+        size = spool.write(beginning)
+        for piece in pieces:
+            size += spool.write(piece)
+        spool.seek(0)
+    except OSError as error:
+        raise MigratorError("machine.exhausted", side=Side.SOURCE, reply=str(error.strerror)) from error
+    return size
+
+
+def _read_back(spool: IO[bytes]) -> Iterator[bytes]:
+    while piece := spool.read(READ_BYTES):
+        yield piece

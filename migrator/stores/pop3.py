@@ -1,13 +1,15 @@
 """An account on a POP3 server that mail is read from: one folder, INBOX, without flags and without dates of its own.
 
-Nothing changes there: no DELE, no QUIT (see pop3_session). Messages come whole up to a limit, bigger ones by way of a
-temporary file: POP3 does not tell the exact size before the end, and whoever stores a message must know it before.
+Nothing changes there: no DELE, no QUIT (see pop3_session), and no RETR as long as TOP gives all of a message, for RETR
+marks it as read. Messages come whole up to a limit, bigger ones by way of a temporary file: POP3 does not tell their
+exact size before the end, and whoever stores a message must know it before.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -24,6 +26,7 @@ from migrator.stores.pop3_numbering import Numbering, form_of
 from migrator.stores.pop3_session import Pop3Session
 
 INBOX: Final = FolderPath(b"INBOX")
+MOST_MISFITS: Final = 3  # of TOP in a session
 
 
 class _Mailbox:
@@ -37,6 +40,8 @@ class _Mailbox:
         is_named = names is not None and set(self._numbers) <= names.keys()
         self._names = [names[number] for number in self._numbers] if names is not None and is_named else None
         self.form = form_of(self._names or ())
+        self.has_read_quietly = False
+        self._loud: set[int] = set()  # UIDs that do not come whole by TOP
         self.uidvalidity = self.uidnext = 0
         self.number_by_uid: dict[int, int] = {}
         self.size_by_uid: dict[int, int] = {}
@@ -53,6 +58,25 @@ class _Mailbox:
     def forget_numbers(self) -> None:
         """Be numbered anew."""
         self.uidvalidity = 0
+        self._loud.clear()
+
+    def reads_quietly(self, uid: int | None) -> bool:
+        """True when a message (None: any) is read by TOP: a few may fail, then it is not tried any more."""
+        return self.session.has("TOP") and len(self._loud) < MOST_MISFITS and uid not in self._loud
+
+    def is_whole(self, uid: int, body: _Body) -> bool:
+        """True when TOP gave all of a message: as much as LIST says, and a last line end where there was none.
+
+        The line between header and body does not count as such: some servers add it to a message that has no body.
+        """
+        added = (body.size or 0) - self.size_by_uid[uid]
+        may_end_a_line = added == 2 and (not body.ends_blank or b"\r\n\r\n" in body.beginning[:-2])
+        is_whole = body.size is not None and (added == 0 or may_end_a_line)
+        if is_whole:
+            self.has_read_quietly = True
+        else:
+            self._loud.add(uid)
+        return is_whole
 
 
 class Pop3Source:
@@ -135,34 +159,32 @@ class Pop3Source:
                     yield from self._read(request, mailbox)
 
     def _read(self, request: ReadRequest, mailbox: _Mailbox) -> Iterator[Message]:
+        """Read in parts: quietly while what comes is as long as the server says; else by RETR, which is made for it."""
         uids = [uid for uid in request.uids if uid in mailbox.number_by_uid]
-        numbers = [mailbox.number_by_uid[uid] for uid in uids]
-        found = mailbox.session.retrieve(numbers)
-        for uid, (_, pieces) in zip(uids, found, strict=True):
-            if pieces is not None:
-                yield from self._message(request.path, uid, pieces)
-                self._check_still(mailbox)
+        while uids:
+            quietly = mailbox.reads_quietly(uids[0])
+            # the first that is read quietly goes alone, it shows whether that works here; so does one that failed
+            is_one = quietly != mailbox.reads_quietly(None) or (quietly and not mailbox.has_read_quietly)
+            taken = 0
+            for item in self._read_part(request.path, uids[:1] if is_one else uids, mailbox, quietly=quietly):
+                taken += 1
+                if item is not None:
+                    yield item
+                    self._check_still(mailbox)
+            uids = uids[taken:]
 
-    def _message(self, path: FolderPath, uid: int, pieces: Iterator[bytes]) -> Iterator[Message]:
-        """Take one message off the line, and yield it while its file, if it needed one, is there."""
-        head: list[bytes] = []
-        size = 0
-        for piece in pieces:
-            head.append(piece)
-            size += len(piece)
-            if size > self._limits.whole_bytes:
-                break
-        else:
-            body = b"".join(head)
-            yield self._dated(Message(path, uid, size, whole=body), body)
-            return
-        with tempfile.TemporaryFile() as spool:
-            beginning = b"".join(head)
-            head.clear()
-            size = _spool(spool, beginning, pieces)
-            message = self._dated(Message(path, uid, size, stream=_read_back(spool)), beginning[:HEADER_OCTETS])
-            del beginning
-            yield message
+    def _read_part(
+        self, path: FolderPath, uids: Sequence[int], mailbox: _Mailbox, *, quietly: bool
+    ) -> Iterator[Message | None]:
+        """Yield each message, None for one that is refused; ends early before one that did not come as it should."""
+        found = mailbox.session.retrieve([mailbox.number_by_uid[uid] for uid in uids], quietly=quietly)
+        for uid in uids:
+            with _Body(next(found), self._limits.whole_bytes) as body:
+                if quietly and not mailbox.is_whole(uid, body):
+                    break
+                yield self._dated(body.message(path, uid), body.beginning) if body.size is not None else None
+        for pieces in found:  # what was asked for ahead is taken off the line
+            deque(pieces or (), maxlen=0)
 
     def _dated(self, message: Message, beginning: bytes) -> Message:
         message.internal_date, message.zone_minutes, message.date_origin = arrival(beginning, time.time())
@@ -241,16 +263,54 @@ class Pop3Source:
             self._is_busy = False
 
 
-def _spool(spool: IO[bytes], beginning: bytes, pieces: Iterator[bytes]) -> int:
-    """Write a message into a file and return its size. Raises ``MigratorError`` when the disk is full."""
-    try:
-        size = spool.write(beginning)
+class _Body:
+    """A message taken off the line, in memory or in a file that goes when it is left. ``size`` None: none came."""
+
+    def __init__(self, pieces: Iterator[bytes] | None, whole_bytes: int) -> None:
+        self.size: int | None = None
+        self.beginning = b""
+        self.ends_blank = False  # with an empty line
+        self._spool: IO[bytes] | None = None
+        if pieces is None:
+            return
+        head: list[bytes] = []
+        self.size = 0
         for piece in pieces:
-            size += spool.write(piece)
-        spool.seek(0)
-    except OSError as error:
-        raise MigratorError("machine.exhausted", side=Side.SOURCE, reply=str(error.strerror)) from error
-    return size
+            head.append(piece)
+            self.size += len(piece)
+            if self.size > whole_bytes:
+                break
+        self.beginning = b"".join(head)
+        self.ends_blank = self.beginning.endswith(b"\r\n\r\n")
+        if self.size > whole_bytes:
+            self._take_rest(pieces)
+
+    def _take_rest(self, pieces: Iterator[bytes]) -> None:
+        try:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+            self.size = self._spool.write(self.beginning)
+            for piece in pieces:
+                self.size += self._spool.write(piece)
+        except OSError as error:
+            raise MigratorError("machine.exhausted", side=Side.SOURCE, reply=str(error.strerror)) from error
+        self.beginning = self.beginning[:HEADER_OCTETS]
+
+    def message(self, path: FolderPath, uid: int) -> Message:
+        """Return it as a message of the store."""
+        assert self.size is not None
+        if self._spool is None:
+            return Message(path, uid, self.size, whole=self.beginning)
+        self._spool.seek(0)
+        return Message(path, uid, self.size, stream=_read_back(self._spool))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._spool is not None:
+            self._spool.close()
 
 
 def _read_back(spool: IO[bytes]) -> Iterator[bytes]:

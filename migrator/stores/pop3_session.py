@@ -1,7 +1,7 @@
 """One signed-in POP3 session (RFC 1939, 2449, 2595, 5034, 6856): address, TLS, sign-in, the list, and messages.
 
 It never says DELE, and never says QUIT: only QUIT lets a server carry out what it does at the end of a session (RFC
-1939 §6), and there are servers that then mark as read, or remove, what was only looked at.
+1939 §6), and there are servers that then remove what was only looked at.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -22,6 +21,7 @@ from migrator.stores.imap_wire import shown
 from migrator.stores.lines import TextLine
 
 AHEAD_COMMANDS: Final = 100  # unanswered RETRs: both ends' socket buffers take that many without anyone reading
+MOST_LINES: Final = 2**31 - 1
 LONGEST_INITIAL: Final = 240  # an initial response must fit a command line of 255 octets (RFC 2449 §4)
 _STAMP: Final = re.compile(rb"<[^<> ]*@[^<> ]*>")
 _PAIR: Final = re.compile(rb"(\d{1,10})[ \t]+([^ \t]+)(?:[ \t].*)?$", re.DOTALL)
@@ -67,28 +67,27 @@ class Pop3Session:
         is_ok, _ = self.reply()
         return dict(self._pairs()) if is_ok else None
 
-    def retrieve(self, numbers: Sequence[int]) -> Iterator[tuple[int, Iterator[bytes] | None]]:
+    def retrieve(self, numbers: Sequence[int], *, quietly: bool) -> Iterator[Iterator[bytes] | None]:
         """Yield each message as pieces, to be taken in full before the next; None for one that is refused.
 
-        Asked for ahead where the server offers it.
+        Asked for ahead where the server offers it. ``quietly``: by TOP, which marks nothing as read, with more lines
+        than any message has.
         """
+        command = b"TOP %%d %d\r\n" % MOST_LINES if quietly else b"RETR %d\r\n"
         ahead = AHEAD_COMMANDS if self.has("PIPELINING") else 1
-        waiting: deque[int] = deque()
-        asked = 0
+        waiting = asked = 0
         while waiting or asked < len(numbers):
-            if len(waiting) <= ahead // 2:
-                batch = numbers[asked : asked + ahead - len(waiting)]
+            if waiting <= ahead // 2:
+                batch = numbers[asked : asked + ahead - waiting]
                 asked += len(batch)
-                waiting.extend(batch)
+                waiting += len(batch)
                 if batch:
-                    self.line.put(b"".join(b"RETR %d\r\n" % number for number in batch))
-            number = waiting.popleft()
+                    self.line.put(b"".join(command % number for number in batch))
+            waiting -= 1
             is_ok, words = self.reply()
-            if is_ok:
-                yield number, self.line.dotted()
-            else:
+            if not is_ok:
                 self._check_refusal(words)
-                yield number, None
+            yield self.line.dotted() if is_ok else None
 
     def reply(self) -> tuple[bool, bytes]:
         """Read a status line: whether it is +OK, and the words after it."""

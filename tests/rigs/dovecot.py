@@ -28,7 +28,7 @@ _LOCATIONS: dict[str, str] = {
 }
 
 _CONFIG = """\
-protocols = imap
+protocols = {protocols}
 instance_name = {dir.name}
 base_dir = {dir}/run
 state_dir = {dir}/state
@@ -61,6 +61,16 @@ service imap-login {{
   }}
   inet_listener imaps {{
     port = {tls_port}
+  }}
+}}
+service pop3-login {{
+  chroot =
+  service_count = 0
+  inet_listener pop3 {{
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = {pop3s_port}
   }}
 }}
 service imap {{
@@ -159,6 +169,7 @@ class _Options(NamedTuple):
     tls: bool
     shared: bool
     quota: str
+    pop3: bool
     extra: str
 
 
@@ -177,13 +188,18 @@ class Dovecot(Server):
         tls: bool = False,
         shared: bool = False,
         quota: str = "10G",
+        pop3: bool = False,
         extra: str = "",
     ) -> None:
-        """``shared``: other people's folders in a namespace of their own; ``extra``: more lines of configuration."""
+        """``shared``: other people's folders in a namespace of their own; ``pop3``: mail is read by POP3, too, at ports
+        ``pop3`` and ``pop3s``; ``extra``: more lines of configuration.
+        """
         need("/usr/sbin/dovecot", "Dovecot")
         super().__init__()
-        self.options = _Options(layout, separator, prefix, tls, shared, quota, extra)
+        self.options = _Options(layout, separator, prefix, tls, shared, quota, pop3, extra)
         self.imaps = free_port() if self.options.tls else 0
+        self.pop3 = free_port() if self.options.pop3 else 0
+        self.pop3s = free_port() if self.options.pop3 and self.options.tls else 0
         self.certificate: Path | None = None
         self._quotas: dict[str, str] = {}
         self._fields: dict[str, str] = {}
@@ -200,6 +216,8 @@ class Dovecot(Server):
         shutil.rmtree(self.dir / "run", ignore_errors=True)
         self.daemon = self.spawn(["/usr/sbin/dovecot", "-F", "-c", self.dir / "dovecot.conf"])
         self.wait_for_greeting(self.imap)
+        if self.pop3:
+            self.wait_for_greeting(self.pop3, banner=b"+OK")
 
     def admin(self, user: str) -> Account:
         """The account of ``user``, signed in to by the administrator."""
@@ -255,6 +273,9 @@ class Dovecot(Server):
                 ssl="yes" if chosen.tls else "no",
                 port=self.imap,
                 tls_port=self.imaps,
+                protocols="imap pop3" if chosen.pop3 else "imap",
+                pop3_port=self.pop3,
+                pop3s_port=self.pop3s,
                 certificate=f"ssl_cert = <{self.certificate}\nssl_key = <{key}" if chosen.tls else "",
                 trusted="127.0.0.0/8",
                 internal=internal,

@@ -79,12 +79,53 @@ def test_the_mailbox_is_one_folder_with_its_counters() -> None:
         assert sizes == [10, 20, 30]
 
 
+def quiet(*sizes: int, misfit: int | None = None) -> tuple[TextPeer, list[bytes]]:
+    """Make a server with TOP that tells ``sizes``; what it hands out for ``misfit`` is not whole."""
+    bodies = [b"Subject: %d\r\n\r\n%b\r\n" % (number, b"x" * 20 * number) for number in range(1, len(sizes) + 1)]
+
+    def hand_out(conversation: TextConversation, command: bytes) -> None:
+        number = int(command.split()[1])
+        is_cut = command.startswith(b"TOP") and number == misfit
+        conversation.say(dotted(bodies[number - 1][:-12] + b"\r\n" if is_cut else bodies[number - 1]))
+
+    listing = "\n".join(
+        f"{number} {len(body) + more}" for number, (body, more) in enumerate(zip(bodies, sizes, strict=True), 1)
+    )
+    names = "\n".join(f"{number} n{number}" for number in range(1, len(sizes) + 1))
+    script = answers(LIST=f"+OK\n{listing}\n.", UIDL=f"+OK\n{names}\n.", TOP=hand_out, RETR=hand_out)
+    return TextPeer(script), bodies
+
+
+@pytest.mark.parametrize(
+    ("sizes", "misfit", "loud"),
+    [
+        ([0, 0, 0, 0], None, []),  # the sizes are exact: nothing is marked as read
+        ([0, -2, 0, 0], None, []),  # a last line end is added to what has none
+        ([0, 0, 0, 0], 3, [b"RETR 3"]),  # one does not come whole
+        ([5, 5, 5, 5], None, [b"RETR 1", b"RETR 2", b"RETR 3", b"RETR 4"]),  # the sizes say nothing
+    ],
+)
+def test_messages_are_read_without_being_marked_as_long_as_they_come_whole(
+    sizes: list[int], misfit: int | None, loud: list[bytes]
+) -> None:
+    server, bodies = quiet(*sizes, misfit=misfit)
+    with server as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        assert read(source, range(1, len(sizes) + 1)) == list(enumerate(bodies, 1))
+        assert [command for command in peer.commands if command.startswith(b"RETR")] == loud
+
+
+def test_a_blank_line_that_top_adds_is_not_taken_for_the_message() -> None:
+    script = answers(LIST="+OK\n1 6\n.", UIDL="+OK\n1 a\n.", TOP=dotted(b"A: b\r\n\r\n"), RETR=dotted(b"A: b\r\n"))
+    with TextPeer(script) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        assert read(source, [1]) == [(1, b"A: b\r\n")]
+
+
 @pytest.mark.req("D-103")
 def test_a_session_neither_deletes_nor_says_goodbye() -> None:
     with TextPeer(answers()) as peer:
         with Pop3Source(peer.endpoint(), QUICK) as source:
             assert [uid for uid, _ in read(source)] == [1, 2, 3]
-        assert set(peer.verbs()) == {"CAPA", "USER", "PASS", "LIST", "UIDL", "RETR"}
+        assert set(peer.verbs()) == {"CAPA", "USER", "PASS", "LIST", "UIDL", "TOP", "RETR"}
 
 
 def test_dots_are_taken_away_and_the_rest_is_as_it_was() -> None:

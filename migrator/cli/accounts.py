@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import islice
 from typing import ClassVar, Final, NamedTuple, Protocol
@@ -16,6 +16,7 @@ from migrator.limits import Limits, StopSignal
 from migrator.mail import FolderPath, Outcome
 from migrator.stores.base import SourceStore, TargetStore
 from migrator.transfer.copy import PassResult, run_pass
+from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import LeftOutFolder
 from migrator.transfer.plan import CopyPolicy
@@ -64,6 +65,7 @@ class Account:
     open_target: Callable[[], TargetStore]
     admin_sides: frozenset[Side] = frozenset()  # where an administrator signs in
     line: int = 0  # in the list it comes from
+    rules: FolderRules = field(default_factory=FolderRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class AccountResult:
 def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink, stop: StopSignal) -> AccountResult:
     """Copy one account, verify it when asked to, and say how it ended. Raises nothing that a mail server causes."""
     passed, report, failure = PassResult(), None, None
+    policy = replace(choices.policy, rules=account.rules)
     rows: list[LeftMessage] = []
     try:
         with (
@@ -164,13 +167,10 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
             account.open_source() as source,
             account.open_target() as target,
         ):
-            passed = run_pass(
-                source, target, ledger, policy=choices.policy, sink=sink, limits=choices.limits, stop=stop
-            )
+            passed = run_pass(source, target, ledger, policy=policy, sink=sink, limits=choices.limits, stop=stop)
             if choices.verify and passed.is_complete:
                 sink.emit(VerifyBegun(messages=sum(count for it, count in passed.totals.items() if it.is_on_target)))
-                rules = choices.policy.rules
-                report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=rules)
+                report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=account.rules)
             rows += islice(_left_messages(ledger, passed, choices.named), choices.most_named)
     except MigratorError as error:
         failure = error

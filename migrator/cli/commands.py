@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from migrator.cli import doors, objects, rescue, summary
+from migrator.cli import doors, folders, objects, rescue, summary, wishes
 from migrator.cli.accounts import MISSED, Account, AccountResult, Choices, Exit, carry, exit_of_error
 from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
@@ -19,7 +19,7 @@ from migrator.cli.options import parse
 from migrator.cli.stopping import Interrupts
 from migrator.cli.terminal import Terminal, counted, printable
 from migrator.cli.watch import AccountWatch, Board, sentence_of_error
-from migrator.errors import MigratorError
+from migrator.errors import MigratorError, Side
 from migrator.events import EventSink
 from migrator.limits import Limits, SystemClock
 from migrator.mail import Outcome
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for what the locale cannot spell
     options = parse(arguments)
     terminal = Terminal(sys.stderr)
-    command = {"copy": _copy, "move-accounts": _move_accounts, "rescue": _rescue}[options.command]
+    command = {"copy": _copy, "move-accounts": _move_accounts, "rescue": _rescue, "folders": _folders}[options.command]
     try:
         return int(command(options, terminal))
     except BadInput as refusal:
@@ -60,7 +60,7 @@ def _copy(options: argparse.Namespace, terminal: Terminal) -> Exit:
     account = _account(
         (source, source.url.mailbox or "", pair.source_password),
         (target, target.url.mailbox or "", pair.target_password),
-        _limits(options),
+        options,
     )
     watch = AccountWatch(terminal, SystemClock(), verbose=options.verbose)
     with _ledgers(options) as ledgers, Interrupts() as stop:
@@ -76,7 +76,7 @@ def _move_accounts(options: argparse.Namespace, terminal: Terminal) -> Exit:
     source, target = doors.servers(options, terminal)
     roster = doors.roster(options, source, target, terminal)
     _refuse_bad_rows(options, roster, terminal)
-    accounts = [_listed(row, source, target, _limits(options)) for row in roster.rows]
+    accounts = [_listed(row, source, target, options) for row in roster.rows]
     clock = SystemClock()
     begun = clock.monotonic()
     board = Board(terminal, clock, accounts=len(accounts), verbose=options.verbose)
@@ -104,6 +104,13 @@ def _rescue(options: argparse.Namespace, terminal: Terminal) -> Exit:
     return told.exit_code
 
 
+def _folders(options: argparse.Namespace, terminal: Terminal) -> Exit:
+    door, password = doors.mailbox(options, terminal)
+    told = folders.run(options, door, password, limits_of(options))
+    _tell(options, terminal, told.lines, told.answer)
+    return told.exit_code
+
+
 def _refuse_bad_rows(options: argparse.Namespace, roster: Roster, terminal: Terminal) -> None:
     for line, sentence in roster.refusals[:REFUSALS_SHOWN]:
         terminal.say(printable(f"Line {line:,}: {sentence}"))
@@ -126,9 +133,9 @@ def _roster_object(roster: Roster) -> dict[str, Any]:
     }
 
 
-def _listed(row: RosterRow, source: Door, target: Door, limits: Limits) -> Account:
+def _listed(row: RosterRow, source: Door, target: Door, options: argparse.Namespace) -> Account:
     account = _account(
-        (source, row.source_user, row.source_password), (target, row.target_user, row.target_password), limits
+        (source, row.source_user, row.source_password), (target, row.target_user, row.target_password), options
     )
     return replace(account, line=row.line)
 
@@ -136,20 +143,23 @@ def _listed(row: RosterRow, source: Door, target: Door, limits: Limits) -> Accou
 _Opening = tuple[Door, str, Secret | None]  # whose mailbox behind which door
 
 
-def _account(source: _Opening, target: _Opening, limits: Limits) -> Account:
+def _account(source: _Opening, target: _Opening, options: argparse.Namespace) -> Account:
     (source_door, source_user, source_password), (target_door, target_user, target_password) = source, target
+    limits, rules = limits_of(options), wishes.rules(options, source_user, target_user)
     return Account(
-        source=source_door.url.identity_of(source_user),
-        target=target_door.url.identity_of(target_user),
-        source_name=source_user,
-        target_name=target_user,
+        source=wishes.place_in(source_door.url.identity_of(source_user), rules.strip_prefix, Side.SOURCE),
+        target=wishes.place_in(target_door.url.identity_of(target_user), rules.add_prefix, Side.TARGET),
+        source_name=wishes.owner_of(rules.strip_prefix) or source_user,
+        target_name=wishes.owner_of(rules.add_prefix) or target_user,
         open_source=source_door.open(source_user, source_password, limits),
         open_target=target_door.open(target_user, target_password, limits),
         admin_sides=frozenset(door.side for door in (source_door, target_door) if door.administrator),
+        rules=rules,
     )
 
 
-def _limits(options: argparse.Namespace) -> Limits:
+def limits_of(options: argparse.Namespace) -> Limits:
+    """Return how patient the engine shall be."""
     if options.slow_server:
         return replace(Limits(), connect_seconds=SLOW_CONNECT_SECONDS, io_seconds=SLOW_SECONDS)
     if options.timeout:
@@ -169,7 +179,7 @@ def _choices(options: argparse.Namespace, most_named: int, users: Iterable[tuple
     )
     level = VerifyLevel(options.verify) if options.verify else None
     named = frozenset(Outcome) if options.verbose else MISSED
-    return Choices(policy, _limits(options), level, named, most_named)
+    return Choices(policy, limits_of(options), level, named, most_named)
 
 
 def _ledgers(options: argparse.Namespace) -> FileLedgers | RehearsalLedgers:

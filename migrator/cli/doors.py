@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from migrator.cli import wishes
 from migrator.cli.places import BadUrl, FileUrl, Security, ServerUrl, Url
 from migrator.cli.prompts import NoPassword, ask_password, is_readable_by_others, read_password
 from migrator.cli.terminal import Terminal, printable
@@ -19,8 +20,9 @@ from migrator.limits import Limits
 from migrator.rosters import tsv
 from migrator.rosters.base import BadRoster, Needs, Refusal, Roster
 from migrator.secret import Secret
-from migrator.stores import Address, imap_session, load
+from migrator.stores import STORES, Address, imap_session, load
 from migrator.stores.imap_session import Endpoint
+from migrator.stores.manners import USUAL, Manners, home_of
 
 _SECURITY: Final[dict[Security, imap_session.Security]] = {
     Security.PLAIN: "plain",
@@ -42,6 +44,7 @@ class Door:
     ca_file: str | None
     accepts_any_certificate: bool
     administrator: tuple[str, Secret] | None = None  # signs in for every user
+    manners: Manners = USUAL  # how the server is asked, {user} standing for a name
 
     @property
     def signs_in(self) -> bool:
@@ -61,15 +64,18 @@ class Door:
     def endpoint(self, url: ServerUrl, user: str, password: Secret | None) -> Endpoint:
         """Return how to sign in to the mailbox of ``user``; ``password`` is None where an administrator does."""
         name, secret = self.administrator or (user if self.signs_in else "", password or Secret(""))
+        manners = wishes.for_user(self.manners, user)
+        opens_by_name = home_of(manners.list_root) is not None  # then the administrator stays who they are
         return Endpoint(
             host=url.host,
             port=url.port,
             security=_SECURITY[url.security],
             username=name,
             password=secret,
-            authzid=user if self.administrator else None,
+            authzid=user if self.administrator and not opens_by_name else None,
             verify=not self.accepts_any_certificate,
             ca_file=self.ca_file,
+            manners=manners,
         )
 
 
@@ -89,9 +95,18 @@ def mailboxes(options: argparse.Namespace, terminal: Terminal) -> Pair:
     if source.is_same_server(target) and (source.mailbox or "").casefold() == (target.mailbox or "").casefold():
         raise BadInput("SOURCE and TARGET are one and the same mailbox.")
     doors = [_door(options, side, url) for side, url in ((Side.SOURCE, source), (Side.TARGET, target))]
+    _require_sense(options, doors[0])
     _warn_of_clear_lines(doors, terminal)
     opened = [_with_password(door, options, terminal) for door in doors]
     return Pair(opened[0][0], opened[1][0], opened[0][1], opened[1][1])
+
+
+def mailbox(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Secret | None]:
+    """Return the mailbox of ``folders``, with the password of its user; asks for it. Raises ``BadInput``."""
+    door = _door(options, Side.SOURCE, _url(options, Side.SOURCE, parse_mailbox))
+    _require_sense(options, door)
+    _warn_of_clear_lines([door], terminal)
+    return _with_password(door, options, terminal)
 
 
 def servers(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Door]:
@@ -102,6 +117,7 @@ def servers(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Door
             raise BadInput(
                 f"--{door.side}-password-file is for --{door.side}-admin; the users' passwords stand in the list."
             )
+    _require_sense(options, doors[0])
     _warn_of_clear_lines(doors, terminal)
     return _with_administrator(doors[0], options, terminal), _with_administrator(doors[1], options, terminal)
 
@@ -151,7 +167,8 @@ def _url(options: argparse.Namespace, side: Side, parse: Callable[[str, Side], U
 def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:
     ca_file = _of(options, side, "ca_file")
     any_certificate = bool(_of(options, side, "accept_any_certificate"))
-    door = Door(side, url, str(ca_file) if ca_file else None, any_certificate)
+    manners = wishes.manners(options, side) if url.store is STORES["imap"] else USUAL
+    door = Door(side, url, str(ca_file) if ca_file else None, any_certificate, manners=manners)
     _refuse_needless(door, options)
     try:
         if isinstance(url, ServerUrl):
@@ -159,6 +176,13 @@ def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:
     except OSError as error:  # ssl.SSLError too: the file holds no certificate
         raise BadInput(f"{ca_file} holds no certificates that can be read: {error.strerror or error}.") from None
     return door
+
+
+def _require_sense(options: argparse.Namespace, source: Door) -> None:
+    try:
+        wishes.require_sense(options, source_lists=source.url.store is STORES["imap"])
+    except wishes.BadWish as refusal:
+        raise BadInput(str(refusal)) from None
 
 
 def _refuse_needless(door: Door, options: argparse.Namespace) -> None:

@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     _add_copy(commands)
     _add_move_accounts(commands)
+    _add_list(commands)
     _add_rescue(commands)
     return parser
 
@@ -130,6 +131,23 @@ def _add_move_accounts(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_common(move)
 
 
+def _add_list(commands: argparse._SubParsersAction[_Parser]) -> None:
+    folders = commands.add_parser(
+        "folders",
+        help="show the folders of a mailbox that would be copied",
+        description="Show what the list pattern finds in the mailbox SOURCE, how many messages each folder holds, "
+        "under which name it would be copied, and what is left out. Nothing is changed.",
+        epilog=f"{URLS}\n{EXIT_CODES}",
+    )
+    folders.add_argument("source", metavar="SOURCE", help="URL of the mailbox")
+    _add_sides(folders.add_argument_group("signing in"), SIDES[:1])
+    wanted = folders.add_argument_group("folders")
+    _add_folders(wanted)
+    _add_patience(wanted)
+    folders.set_defaults(target_prefix="", no_subscription=False, fetch_rfc822=False, by_one=False)
+    folders.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+
+
 def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
     rescue = commands.add_parser(
         "rescue",
@@ -149,15 +167,19 @@ def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_common(parser: _Parser) -> None:
-    _add_sides(parser.add_argument_group("signing in"))
+    _add_sides(parser.add_argument_group("signing in"), SIDES)
+    folders = parser.add_argument_group("folders")
+    _add_folders(folders)
+    _add_names(folders)
+    _add_reading(parser.add_argument_group("reading"))
     _add_copying(parser.add_argument_group("copying"))
     telling = parser.add_argument_group("telling")
     telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     telling.add_argument("--verbose", action="store_true", help="tell of every event and every message left behind")
 
 
-def _add_sides(group: argparse._ArgumentGroup) -> None:
-    for side in SIDES:
+def _add_sides(group: argparse._ArgumentGroup, sides: Sequence[str]) -> None:
+    for side in sides:
         group.add_argument(
             f"--{side}-password-file",
             metavar="FILE",
@@ -176,6 +198,56 @@ def _add_sides(group: argparse._ArgumentGroup) -> None:
             action="store_true",
             help=f"do not check the certificate of the {side}: whoever sits on the way can read all",
         )
+
+
+def _add_folders(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--list",
+        metavar="PATTERN",
+        help="the source's folders are those that LIST finds with PATTERN, and INBOX (default *, unless that shows "
+        "files); mailferry folders shows what it finds",
+    )
+    group.add_argument(
+        "--source-prefix",
+        metavar="PREFIX",
+        default="",
+        help="copy only what is below PREFIX, which is LIST's first parameter, and take it off the names: with abc/, "
+        "abc/mail1 becomes mail1. An administrator opens another mailbox with '~USER/' or 'user.USER.'; {user} stands "
+        "for the name of the list",
+    )
+    group.add_argument(
+        "--skip-folder",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="leave out the folder NAME, a name or a pattern with * and ?; folders inside it are left out only when "
+        "the pattern fits them too; may be given more than once",
+    )
+    group.add_argument("--subscribed", action="store_true", help="copy only INBOX and folders subscribed to")
+
+
+def _add_names(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--target-prefix",
+        metavar="PREFIX",
+        default="",
+        help="put PREFIX before all names at the target, INBOX too. An administrator fills another mailbox with "
+        "'~USER/' or 'user.USER.'; {user} stands for the name of the list",
+    )
+    group.add_argument("--no-subscription", action="store_true", help="subscribe to nothing at the target")
+
+
+def _add_reading(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fetch-rfc822",
+        action="store_true",
+        help="ask the source for RFC822.PEEK instead of BODY.PEEK[]; without it this is found out by itself",
+    )
+    group.add_argument(
+        "--by-one",
+        action="store_true",
+        help="ask the source for one message at a time; without it this is found out by itself",
+    )
 
 
 def _add_copying(group: argparse._ArgumentGroup) -> None:
@@ -204,6 +276,10 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         help="compare afterwards: counts of each folder; ledger: presence, date and flags of each message too; digest: "
         "its content too",
     )
+    _add_patience(group)
+
+
+def _add_patience(group: argparse._ArgumentGroup) -> None:
     patience = group.add_mutually_exclusive_group()
     patience.add_argument(
         "--timeout",

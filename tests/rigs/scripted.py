@@ -41,7 +41,7 @@ class Command(NamedTuple):
     words: bytes  # all after the tag
 
 
-@dataclass
+@dataclass(eq=False)
 class Conversation:
     """One connection, seen from the server."""
 

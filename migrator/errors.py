@@ -75,6 +75,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The server ended the session, as servers do now and then. The copy goes on where it was."),
         N_("Nothing to do. If it happens at every try, look for a locked shared folder on the server."),
     ),
+    "line.token_expired": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("The server ended the session because our permission for it ran out. The copy goes on with a fresh one."),
+        N_("Nothing to do. If it happens every few minutes, compare the clock of this machine with the right time."),
+    ),
     "machine.exhausted": Entry(
         Radius.CONFIG,
         Patience.LATER,
@@ -123,6 +129,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("The server's security certificate is not valid."),
         N_("Have it renewed, name the server as the certificate does, or have its authority trusted here."),
+    ),
+    "server.certificate_changed": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server shows another certificate than the one that was accepted for it. Nothing was sent."),
+        N_(
+            "Compare both fingerprints with whoever runs the server. Accept the other one only if they name it: "
+            "somebody may stand in between."
+        ),
     ),
     "tls.failed": Entry(
         Radius.CONFIG,
@@ -295,6 +310,28 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The server offers no way to sign in with a password that is known here."),
         N_("Check whether the server wants TLS first, or offers password sign-in at another port."),
     ),
+    "sign_in.permission_ended": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The permission to open this mailbox has run out, or was never given."),
+        N_(
+            "Have the consent renewed. Microsoft 365: the application needs IMAP.AccessAsApp (or a user's "
+            "IMAP.AccessAsUser.All) and access to the mailbox; Google: the service account needs the scope "
+            "https://mail.google.com/ for the domain. Check the clock of this machine, too."
+        ),
+    ),
+    "sign_in.no_tokens": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server takes no tokens (OAUTHBEARER, XOAUTH2)."),
+        N_("Check the server's name and port, or choose another way in for its administrator."),
+    ),
+    "sign_in.no_proxyauth": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The server lets no administrator become another user by PROXYAUTH."),
+        N_("Choose another way in for the server's administrator: this one is for servers by Netscape, Sun or Oracle."),
+    ),
     "sign_in.temporarily_unavailable": Entry(
         Radius.SERVER,
         Patience.LATER,
@@ -324,6 +361,43 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("What the list gives as password is the stored form of one (a hash). It opens nothing."),
         N_("Enter the password itself, or let an administrator sign in for the users."),
+    ),
+    # tokens
+    "token.unreachable": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The place that gives out permissions (the token endpoint) cannot be reached."),
+        N_("Check its address, the firewall, and the way to it from this machine."),
+    ),
+    "token.unavailable": Entry(
+        Radius.SERVER,
+        Patience.LATER,
+        N_("The token endpoint is busy or has a fault. Nothing is wrong with the account."),
+        N_("Wait. If it lasts longer than ten minutes, look at the provider's service status."),
+    ),
+    "token.refused": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The token endpoint does not accept the application or service account."),
+        N_("Check its id and its secret: secrets of applications run out, often after half a year or two years."),
+    ),
+    "token.nonsense": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What answers at the token endpoint gives out no tokens."),
+        N_("Check the address of the token endpoint: a tenant's name or id is part of it at Microsoft."),
+    ),
+    "token.address": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The address of the token endpoint is not one that secrets may be sent to."),
+        N_("Enter the provider's address; it begins with https://."),
+    ),
+    "token.bad_key": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The private key of the service account cannot be used."),
+        N_("Make a fresh key for the service account, and enter the whole content of its file."),
     ),
     # the request
     "request.too_long": Entry(
@@ -867,6 +941,11 @@ class MigratorError(Exception):
         self.patience = patience or entry.patience
         self.retry_after = retry_after
         self.params = params
+
+    def say(self, reply: str) -> None:
+        """Put other words in place of the server's, for example those without a secret."""
+        self.reply = reply
+        self.args = (self.code, reply)
 
     @property
     def sentence(self) -> str:

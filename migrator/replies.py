@@ -20,7 +20,7 @@ MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-SIGN_IN: Final = ("LOGIN", "AUTHENTICATE")
+SIGN_IN: Final = ("LOGIN", "AUTHENTICATE", "PROXYAUTH")
 OPENING: Final = ("SELECT", "EXAMINE", "STATUS")
 NAMING: Final = ("CREATE", "SUBSCRIBE", "RENAME")
 FOLDER: Final = (*OPENING, *NAMING, "SEARCH", "STORE", "FETCH", "EXPUNGE")
@@ -38,6 +38,7 @@ class Row:
     commands: tuple[str, ...] = ()
     side: Side | None = None
     as_admin: bool | None = None
+    by_token: bool | None = None
     tls: bool | None = None
     radius: Radius | None = None
     patience: Patience | None = None
@@ -51,6 +52,7 @@ class Row:
             and (not self.commands or reply.command in self.commands)
             and self.side in (None, reply.side)
             and self.as_admin in (None, reply.as_admin)
+            and self.by_token in (None, reply.by_token)
             and self.tls in (None, reply.tls)
             and (not self.words or any(re.search(word, reply.words, re.IGNORECASE) for word in self.words))
         )
@@ -67,6 +69,7 @@ class Reply:
     command: str
     tls: bool
     as_admin: bool
+    by_token: bool
 
 
 # The comment of a row names the servers its words were seen on.
@@ -92,6 +95,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("server.blocks_us", (r"\b(is|are|been) (blacklisted|banned|blocked)\b",), commands=(*SIGN_IN, "GREETING")),
     Row("server.throttled", tag="THROTTLED", retry_after=MINUTE),
     # --- sign-in
+    Row("line.token_expired", (r"access ?token ?(has )?expired",), status="BYE"),  # Exchange
     Row("sign_in.no_mailbox", (r"user is authenticated but not connected",)),  # Exchange
     Row("sign_in.app_password", (r"application-specific password required",)),  # Gmail
     Row(
@@ -141,7 +145,23 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("sign_in.temporarily_unavailable", tag="UNAVAILABLE", commands=SIGN_IN),
     Row("sign_in.unknown_user", tag="NONEXISTENT", commands=SIGN_IN),  # pymap, to an administrator
     Row("sign_in.malformed", (r"invalid characters in atom",), status="BAD", commands=SIGN_IN),  # Dovecot
+    # After all that has words of its own: the token was taken for no good, and one made just now would be, too.
+    Row(
+        "sign_in.permission_ended",
+        (
+            r"access ?token ?(has )?expired",
+            r"\b(invalid_grant|unauthorized_client|invalid_token|insufficient_scope)\b",
+            r"auth(entication|enticate)? (failed|failure|rejected)",  # Exchange, Dovecot
+            r"(invalid|bad) credentials",  # Gmail
+            r'"status": ?"40[0-3]"',  # Gmail, in the challenge before its NO
+        ),
+        commands=("AUTHENTICATE",),
+        by_token=True,
+    ),
+    Row("sign_in.permission_ended", tag="AUTHENTICATIONFAILED", commands=("AUTHENTICATE",), by_token=True),
     Row("sign_in.passwords_off", (r"^authenticate failed\.$",), status="NO", commands=("AUTHENTICATE",)),  # Exchange
+    Row("sign_in.admin_refused", status="NO", commands=("PROXYAUTH",)),
+    Row("sign_in.no_proxyauth", status="BAD", commands=("PROXYAUTH",)),
     Row("sign_in.refused", tag="AUTHENTICATIONFAILED"),
     Row(
         "sign_in.refused",
@@ -381,12 +401,14 @@ def classify(
     command: str,
     tls: bool = False,
     as_admin: bool = False,
+    by_token: bool = False,
 ) -> MigratorError:
     """Return the error a reply means.
 
     ``status`` is OK, NO, BAD, BYE or PREAUTH (or, in a greeting, whatever the other end said first), ``text`` what
     follows it with its ``[CODE]``, ``command`` the verb, or GREETING; ``tls`` whether the line is encrypted, and
-    ``as_admin`` whether the sign-in is an administrator's into somebody's mailbox.
+    ``as_admin`` whether the sign-in is an administrator's into somebody's mailbox, ``by_token`` whether a token stood
+    in for the password.
     """
     verb = command.upper().removeprefix("UID ").strip()
     if status.upper() not in STATUSES and verb == "GREETING":
@@ -402,6 +424,7 @@ def classify(
         command=verb,
         tls=tls,
         as_admin=as_admin,
+        by_token=by_token,
     )
     return _error(next(row for row in ROWS if row.fits(reply)), reply, text)
 
@@ -436,6 +459,15 @@ def wait_seconds(text: str) -> float | None:
     return min(int(found[1]) * step, DAY)
 
 
+class CertificateChanged(ssl.SSLError):
+    """A server shows another certificate than the one that was accepted; both as fingerprints for people."""
+
+    def __init__(self, *, accepted: str, shown: str) -> None:
+        super().__init__(f"accepted: {accepted}; shown now: {shown}")
+        self.accepted = accepted
+        self.shown = shown
+
+
 Phase = Literal["connect", "tls", "talk"]
 
 # Our own machine ran out of something: no server is to blame, and none must be marked as down for it.
@@ -448,6 +480,11 @@ def classify_exception(error: OSError, *, side: Side, phase: Phase) -> MigratorE
     ``error`` is what the socket raised (timeouts, name resolution and TLS included, they are all OSErrors), ``phase``
     what was going on: opening the line, its TLS handshake, or talk.
     """
+    if isinstance(error, CertificateChanged):
+        words = clean(error.args[0])
+        return MigratorError(
+            "server.certificate_changed", reply=words, side=side, accepted=error.accepted, shown=error.shown
+        )
     return MigratorError(_line_code(error, phase), reply=clean(_words(error)), side=side)
 
 

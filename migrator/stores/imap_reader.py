@@ -9,7 +9,7 @@ from typing import Self
 
 from migrator.errors import Side
 from migrator.limits import Limits
-from migrator.mail import Folder, Message, MessageMeta
+from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import imap_listing
 from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
@@ -48,7 +48,7 @@ class ImapReader:
     def folders(self) -> list[Folder]:
         """List the personal namespace."""
         with self._exclusive() as session:
-            listing = imap_listing.list_account(session, self._endpoint.manners)
+            listing = imap_listing.list_account(session, self._endpoint.asked_so)
         self._prefix = listing.prefix()
         return listing.folders()
 
@@ -70,8 +70,33 @@ class ImapReader:
         wanted = [request for request in requests if request.uids]
         if not wanted:
             return
-        with self._exclusive() as session:
-            yield from BodyReader(session, self._limits.whole_bytes, self._ways).read(wanted)
+        failed: set[FolderPath] = set()
+        for window in self._windows(wanted):
+            rest = [request for request in window if request.path not in failed]
+            if not rest:
+                continue
+            with self._exclusive() as session:
+                for item in BodyReader(session, self._limits.whole_bytes, self._ways).read(rest):
+                    if isinstance(item, Trouble):
+                        failed.add(item.path)
+                    yield item
+
+    def _windows(self, requests: list[ReadRequest]) -> Iterator[list[ReadRequest]]:
+        """Part requests where the line may be made anew: a session that lives on a token should not outlive it."""
+        if self._endpoint.tokens is None:
+            yield requests
+            return
+        window: list[ReadRequest] = []
+        room = most = self._limits.window_messages
+        for request in requests:
+            for start in range(0, len(request.uids), most):
+                part = request._replace(uids=request.uids[start : start + most])
+                if window and len(part.uids) > room:
+                    yield window
+                    window, room = [], most
+                window.append(part)
+                room -= len(part.uids)
+        yield window
 
     def drop(self) -> None:
         """Forget the connection without manners."""
@@ -98,7 +123,8 @@ class ImapReader:
         self.close()
 
     def _connected(self) -> ImapSession:
-        if self._session is not None and self._session.is_worn and not self._is_busy:
+        session = self._session
+        if session is not None and not self._is_busy and (session.is_worn or session.is_spent):
             self.close()
         if self._session is None:
             self._session = ImapSession(self._endpoint, self._side, self._limits)

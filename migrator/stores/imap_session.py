@@ -6,13 +6,11 @@ line and the same buffer. What it would do in several round trips, or with passw
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from imapclient import IMAPClient, SocketTimeout
 
@@ -20,44 +18,19 @@ from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import FolderPath
 from migrator.replies import classify
-from migrator.secret import Secret
-from migrator.stores import imap_parse, imap_syntax, profiles
+from migrator.stores import imap_auth, imap_parse, imap_syntax, profiles
+from migrator.stores.endpoint import Endpoint, Security
 from migrator.stores.imap_syntax import Command
 from migrator.stores.imap_wire import Wire
-from migrator.stores.manners import USUAL, Manners
+from migrator.stores.oauth import Token
 
-Security = Literal["plain", "starttls", "tls"]
+__all__ = ["Endpoint", "ImapSession", "Reply", "Security"]
+
 AHEAD_OCTETS: Final = 24 * 1024  # unanswered commands: both ends' socket buffers take that much without anyone reading
 AHEAD_COMMANDS: Final = 512
 MOST_RESPONSES: Final = 200_000  # to one command
 MOST_OCTETS: Final = 32 * 1024 * 1024
 LOGOUT_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a mailbox is and how to sign in.
-
-    ``authzid``: the user whose mailbox it is, when ``username`` is an administrator's (SASL PLAIN, RFC 4616 §2).
-    """
-
-    host: str
-    port: int
-    security: Security
-    username: str
-    password: Secret
-    authzid: str | None = None
-    verify: bool = True  # check the certificate and its name
-    ca_file: str | None = None  # trust these authorities instead of the system's
-    manners: Manners = USUAL  # how it wants to be asked
-
-    def context(self) -> ssl.SSLContext:
-        """Return the TLS settings. Raises ``OSError`` when ``ca_file`` cannot be read."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
 
 def _context(endpoint: Endpoint, side: Side) -> ssl.SSLContext:
@@ -115,6 +88,7 @@ class ImapSession:
         self.lists_plainly = False  # LIST with RETURN was advertised and refused
         self.selected: bytes | None = None  # the folder that is open, if any
         self.product = ""
+        self.token: Token | None = None  # what the session lives on
         self._refusals = 0
         self.client = _Client(endpoint, side, limits)
         self.wire: Wire = self.client._imap
@@ -159,8 +133,10 @@ class ImapSession:
 
     def introduce(self, fields: dict[str, str]) -> None:
         """Note what the server said of itself in its ID response, and choose the profile by it."""
-        self.profile = profiles.choose(self.greeting, fields, self.capabilities)
-        self.product = " ".join(filter(None, (fields.get("name"), fields.get("version")))) or self.product
+        given = profiles.named(self._endpoint.product)
+        self.profile = given or profiles.choose(self.greeting, fields, self.capabilities)
+        said = " ".join(filter(None, (fields.get("name"), fields.get("version"))))
+        self.product = given.name if given else said or self.product
 
     def examine(self, path: FolderPath, *, must_last: bool) -> Command:
         """Return the command that opens ``path`` without touching it. Raises ``Unwritable``.
@@ -237,6 +213,10 @@ class ImapSession:
         reply = self._collect(tag, take, stop_at_leave=True)
         return None if reply.status == "+" else reply
 
+    def step(self, tag: bytes) -> Reply:
+        """Read up to the answer to ``tag``, or to a ``+`` before it, which is a reply of that status."""
+        return self._collect(tag, None, stop_at_leave=True)
+
     def answer(self, tag: bytes, take: Callable[[bytes], None] | None = None) -> Reply:
         """Read up to the answer to ``tag``."""
         return self._collect(tag, take, stop_at_leave=False)
@@ -285,8 +265,9 @@ class ImapSession:
             command=command,
             tls=self.wire.is_encrypted,
             as_admin=self._endpoint.authzid is not None,
+            by_token=self._endpoint.tokens is not None,
         )
-        error.reply = self.wire.discreet(reply.words) or error.reply
+        error.say(self.wire.discreet(reply.words) or error.reply)
         self._refusals += 1
         return error
 
@@ -294,6 +275,12 @@ class ImapSession:
     def is_worn(self) -> bool:
         """True when the server would soon hang up because of the errors in this session."""
         return self.profile.max_errors is not None and self._refusals >= self.profile.max_errors
+
+    @property
+    def is_spent(self) -> bool:
+        """True when the token that signed in is near its end: a server may hang up when it has run out."""
+        tokens = self._endpoint.tokens
+        return self.token is not None and tokens is not None and tokens.is_spent(self.token)
 
     # Connect and sign in
 
@@ -322,49 +309,10 @@ class ImapSession:
         self._known = None  # what was told in the clear does not count (RFC 9051 §6.2.1)
 
     def _sign_in(self) -> None:
-        capabilities = self.capabilities
-        if any(mark in self._user + self._password for mark in "\r\n\0"):
-            raise MigratorError("sign_in.malformed", side=self.side)
-        self.wire.secrets = self._secrets()
-        if "AUTH=PLAIN" in capabilities or self._endpoint.authzid is not None:
-            verb, reply = "AUTHENTICATE", self._authenticate()
-        elif "LOGINDISABLED" in capabilities and not self.wire.is_encrypted:
-            raise MigratorError("sign_in.needs_tls", side=self.side)
-        else:
-            verb, reply = "LOGIN", self.ask(self._login_command())
-        if not reply.is_ok:
-            raise self.refusal(reply, verb)
+        reply = imap_auth.sign_in(self, self._endpoint)
         self.wire.secrets = ()
         self._known = None
         self._note_capabilities(reply)
-
-    @property
-    def _user(self) -> str:
-        return self._endpoint.username
-
-    @property
-    def _password(self) -> str:
-        return self._endpoint.password.reveal()
-
-    def _secrets(self) -> tuple[bytes, ...]:
-        """Return the password in every form in which it goes out."""
-        plain = self._password.encode("utf-8")
-        escaped = plain.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        return tuple(filter(None, (self._plain_response(), escaped, plain)))
-
-    def _plain_response(self) -> bytes:
-        words = "\0".join((self._endpoint.authzid or "", self._user, self._password)).encode("utf-8")
-        return base64.b64encode(words)
-
-    def _authenticate(self) -> Reply:
-        response = self._plain_response() + b"\r\n"
-        if self.has("SASL-IR"):
-            return self.ask((b"AUTHENTICATE PLAIN " + response,))
-        return self.ask((b"AUTHENTICATE PLAIN\r\n", response))
-
-    def _login_command(self) -> Command:
-        user, password = (self.string(word.encode("utf-8")) for word in (self._user, self._password))
-        return imap_syntax.command(b"LOGIN ", user, b" ", password)
 
     def _note_capabilities(self, reply: Reply) -> None:
         told = imap_parse.capabilities(reply.words)

@@ -27,11 +27,10 @@ class ImapTarget(ImapReader):
     def append(self, messages: Iterable[Message], *, bundle_messages: int | None = None) -> Iterator[Receipt]:
         """Store what it is fed; without messages nothing is sent, not even a sign-in."""
         feed = iter(messages)
-        first = next(feed, None)
-        if first is None:
-            return
-        with self._exclusive() as session:
-            yield from Appender(session, self._limits, bundle_messages).run(chain((first,), feed))
+        while (first := next(feed, None)) is not None:
+            with self._exclusive() as session:
+                shift = chain((first,), _while_good(session, feed))
+                yield from Appender(session, self._limits, bundle_messages).run(shift)
 
     def ensure_folders(self, folders: Sequence[NewFolder]) -> list[Folder | Trouble]:
         """Create, subscribe and open all of them in one send; one more when a role is taken already."""
@@ -65,6 +64,12 @@ class ImapTarget(ImapReader):
                     troubles[path] = session.refusal(reply, verb)
             session.selected = None
             return [trouble(path, error) for path, error in troubles.items()]
+
+
+def _while_good(session: ImapSession, feed: Iterator[Message]) -> Iterator[Message]:
+    """Pass messages on until the token that signed in is nearly over; then all that was sent is confirmed."""
+    while not session.is_spent and (message := next(feed, None)) is not None:
+        yield message
 
 
 Step = tuple[str, Command]

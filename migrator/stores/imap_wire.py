@@ -221,7 +221,7 @@ class Wire(imaplib.IMAP4):
         if self.bye is None:
             return MigratorError("line.lost", side=self.side)
         error = classify("BYE", self.bye, side=self.side, command="", tls=self.is_encrypted)
-        error.reply = self.discreet(self.bye) or error.reply
+        error.say(self.discreet(self.bye) or error.reply)
         if self.refusal is not None and error.code == "server.too_many_errors":
             # Exchange, Dovecot and Courier hang up after some errors in a row: the first of them is the reason.
             error.reply, error.__cause__ = f"{self.refusal.reply} ... {self.bye}", self.refusal

@@ -120,11 +120,23 @@ SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
 )
 
 
+PROFILES: Final = {
+    profile.name.casefold(): profile for profile in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP, GMAIL, EXCHANGE)
+}
+
+
+def named(name: str) -> Profile | None:
+    """Return the profile of that name, in any case; None where there is none."""
+    return PROFILES.get(name.casefold())
+
+
 def choose(greeting: str, id_fields: Mapping[str, str], capabilities: frozenset[str]) -> Profile:
     """Return the profile of the server that greets with ``greeting`` and names itself in ``id_fields`` (RFC 2971).
 
-    Any of the three may be empty; a server that no sign is known of is GENERIC.
+    Any of the three may be empty; a server that no sign is known of is GENERIC. A profile's name is one, too.
     """
+    if known := named(greeting):
+        return known
     if "X-GM-EXT-1" in capabilities:
         return GMAIL
     if "] server ready " in greeting.casefold() and "APPENDLIMIT=1000000000" in capabilities:

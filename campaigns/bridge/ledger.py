@@ -134,6 +134,15 @@ class OrmLedger:
         if tip != end:
             raise _damaged(self._account)
 
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger."""
+        row = self._rows([folder]).get(folder)
+        rows, after = LedgerLeaf.objects.filter(folder=row).order_by("number"), -1
+        while row is not None and (some := list(rows.filter(number__gt=after)[:LEAVES_AT_ONCE])):
+            for one in some:
+                yield _leaf_of_row(folder, one)
+            after = some[-1].number
+
     def left_behind(self) -> Iterator[LeftBehind]:
         """See Ledger."""
         for row in LedgerFolder.objects.filter(account=self._account).order_by("source").only("source"):

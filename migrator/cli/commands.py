@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from migrator.cli import doors, folders, objects, rescue, summary, wishes
+from migrator.cli import doors, folders, objects, proofs, rescue, summary, verify, wishes
 from migrator.cli.accounts import MISSED, Account, AccountResult, Choices, Exit, carry, exit_of_error
 from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
@@ -41,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for what the locale cannot spell
     options = parse(arguments)
     terminal = Terminal(sys.stderr)
-    command = {"copy": _copy, "move-accounts": _move_accounts, "rescue": _rescue, "folders": _folders}[options.command]
+    command = {
+        "copy": _copy,
+        "move-accounts": _move_accounts,
+        "rescue": _rescue,
+        "folders": _folders,
+        "proof": proofs.run,
+        "verify": _verify,
+    }[options.command]
     try:
         return int(command(options, terminal))
     except BadInput as refusal:
@@ -107,6 +114,12 @@ def _rescue(options: argparse.Namespace, terminal: Terminal) -> Exit:
 def _folders(options: argparse.Namespace, terminal: Terminal) -> Exit:
     door, password = doors.mailbox(options, terminal)
     told = folders.run(options, door, password, limits_of(options))
+    _tell(options, terminal, told.lines, told.answer)
+    return told.exit_code
+
+
+def _verify(options: argparse.Namespace, terminal: Terminal) -> Exit:
+    told = verify.run(options, terminal, limits_of(options))
     _tell(options, terminal, told.lines, told.answer)
     return told.exit_code
 
@@ -190,7 +203,7 @@ def _ledgers(options: argparse.Namespace) -> FileLedgers | RehearsalLedgers:
 def _fail(options: argparse.Namespace, terminal: Terminal, exit_code: Exit, sentence: str, *, code: str = "") -> int:
     terminal.clear()
     terminal.say(printable(f"mailferry: {sentence}"))
-    if options.json:
+    if getattr(options, "json", False):
         _print(json.dumps({"exit_code": int(exit_code), "error": {"code": code, "sentence": sentence}}))
     return int(exit_code)
 

@@ -109,6 +109,18 @@ def mailbox(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Secr
     return _with_password(door, options, terminal)
 
 
+def one(options: argparse.Namespace, side: Side, terminal: Terminal, *, is_server: bool) -> tuple[Door, Secret | None]:
+    """Return a single side, and its user's password: a mailbox, or a server where an administrator opens them all.
+
+    Raises ``BadInput``.
+    """
+    door = _door(options, side, _url(options, side, parse_server if is_server else parse_mailbox))
+    _warn_of_clear_lines([door], terminal)
+    return (
+        (_with_administrator(door, options, terminal), None) if is_server else _with_password(door, options, terminal)
+    )
+
+
 def servers(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Door]:
     """Return the two servers of ``move-accounts``; asks for administrators' passwords. Raises ``BadInput``."""
     doors = [_door(options, side, _url(options, side, parse_server)) for side in Side]

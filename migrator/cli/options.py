@@ -43,6 +43,22 @@ Exit codes:
     4  not all, a person is needed for the accounts named
   130  stopped; the same command goes on where it was
 """
+PROOF_EXIT_CODES: Final = """\
+Exit codes:
+    0  every message of every account has exactly one outcome
+    1  the same, but messages were left behind that somebody may miss
+    2  nothing was written: wrong usage, no such ledger, or a key that cannot be used
+    3  accounts are not finished, or worked on just now; the manifest names them
+    4  a person is needed: the ledger is damaged; mailferry verify names each place
+"""
+VERIFY_EXIT_CODES: Final = """\
+Exit codes:
+    0  the manifest holds; with --against, what was copied is there, but for what people may have done since
+    2  nothing was checked: wrong usage, or no manifest
+    3  it holds, but accounts in it are not finished; or the server is away
+    4  it does not hold: changed, cut off, another key, sums that do not balance; or a message is another one than was
+       copied; with --strict also one that is gone or came since
+"""
 LIST: Final = """\
 The list:
   A text file in UTF-8 (or UTF-16 with its mark). Its first line names the columns, separated by tabs, commas or
@@ -84,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_move_accounts(commands)
     _add_list(commands)
     _add_rescue(commands)
+    _add_proof(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -164,6 +182,59 @@ def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
     telling = rescue.add_argument_group("telling")
     telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     telling.add_argument("--verbose", action="store_true", help="tell of every account")
+
+
+def _add_proof(commands: argparse._SubParsersAction[_Parser]) -> None:
+    proof = commands.add_parser(
+        "proof",
+        help="write a signed manifest of what was copied",
+        description="Write to standard output where every message of every account in LEDGER ended, with the chains "
+        "of records that prove it, signed with a key that is made beside LEDGER at the first use. No subject and no "
+        "content is in it. mailferry verify checks it anywhere.",
+        epilog=PROOF_EXIT_CODES,
+    )
+    proof.add_argument(
+        "ledger", metavar="LEDGER", nargs="?", type=Path, default=default_path(), help="the ledger of the copies"
+    )
+    proof.add_argument("--title", metavar="TEXT", default="", help="what the manifest is of, for people")
+    proof.add_argument(
+        "--no-records", action="store_true", help="sums and ends of chains alone, not each message: a small file"
+    )
+
+
+def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="check a manifest, and the new mailboxes against it",
+        description="Check the signature of MANIFEST, the chains of records in it and all its sums; no server is "
+        "asked. With --against, read the new mailbox again and compare it with what was copied.",
+        epilog=f"{URLS}\n{VERIFY_EXIT_CODES}",
+    )
+    verify.add_argument(
+        "manifest", metavar="MANIFEST", type=Path, help="the file that mailferry proof, or the panel, made"
+    )
+    verify.add_argument(
+        "--public-key",
+        metavar="KEY",
+        help="whose signature it must be: a fingerprint, or a file with the public key",
+    )
+    live = verify.add_argument_group("the new mailbox again")
+    live.add_argument("--against", dest="target", metavar="URL", help="read this mailbox, and compare")
+    live.add_argument(
+        "--target-admin", metavar="ADMIN", help="URL is a server; sign in as ADMIN and read every account of MANIFEST"
+    )
+    live.add_argument(
+        "--level",
+        choices=[level.value for level in VerifyLevel],
+        default=VerifyLevel.LEDGER.value,
+        help="counts of each folder; ledger: presence and date of each message (default); digest: its content too",
+    )
+    live.add_argument("--strict", action="store_true", help="what people may have done since is a fault, too")
+    _add_sides(live, ("target",))
+    _add_patience(live)
+    verify.set_defaults(target_prefix="")
+    telling = verify.add_argument_group("telling")
+    telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
 
 
 def _add_common(parser: _Parser) -> None:

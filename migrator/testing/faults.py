@@ -109,5 +109,8 @@ class FaultyLedger:
     def leaves(self, folder: bytes) -> Iterator[Leaf]:
         return self._faults.run("ledger.leaves", lambda: self._ledger.leaves(folder))
 
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        return self._faults.run("ledger.stored_leaves", lambda: self._ledger.stored_leaves(folder))
+
     def left_behind(self) -> Iterator[LeftBehind]:
         return self._faults.run("ledger.left_behind", self._ledger.left_behind)

@@ -258,6 +258,18 @@ class FileLedger:
         if tip != end:
             raise MigratorError("ledger.damaged", reply=str(self._file.path))
 
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger."""
+        query = (
+            f"SELECT {', '.join(_LEAF)} FROM leaf WHERE account = ? AND folder = ? AND number > ? "
+            "ORDER BY number LIMIT 1"
+        )
+        number = -1
+        while rows := self._file.query(query, (self._account, folder, number)):
+            leaf = Leaf(*rows[0])
+            yield leaf
+            number = leaf.number
+
     def _end(self, folder: bytes) -> Tip:
         """Where the chain ends by its state, which knows of leaves that got lost."""
         query = "SELECT leaves, tip FROM state WHERE account = ? AND source = ?"

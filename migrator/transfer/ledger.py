@@ -18,6 +18,8 @@ from migrator.stores.base import MessageName
 
 LEAF_VERSION: Final = 1
 _RECORD: Final = struct.Struct("<QQQqB32s32s")
+_NUMBERS: Final = struct.Struct("<QQQqB64x")  # the same without its hashes
+RECORD_BYTES: Final = _RECORD.size
 _LEAF_HEAD: Final = struct.Struct("<BQQQ")
 _NO_DATE: Final = -(2**63)
 FIRST_PREVIOUS: Final = bytes(32)
@@ -86,6 +88,13 @@ class Leaf:
                 source,
                 canonical,
             )
+
+    def columns(self) -> tuple[Sequence[int], ...]:
+        """Return the first five fields of all records as columns, outcomes as stored: a third of the time of records.
+
+        They are (uid, target_uid, size_bytes, internal_date, outcome).
+        """
+        return tuple(zip(*_NUMBERS.iter_unpack(self.packed), strict=True)) or ((), (), (), (), ())
 
     def is_intact(self) -> bool:
         """True when the contents still hash to ``digest``."""
@@ -169,6 +178,13 @@ class Ledger(Protocol):
 
     def leaves(self, folder: bytes) -> Iterator[Leaf]:
         """Yield the leaves of one folder, oldest first; flat memory."""
+        ...
+
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """Yield the leaves of one folder by number as they are stored, checked by nobody: for whoever looks for damage.
+
+        Flat memory. Leaves beyond the end that the folder's state names come out, too.
+        """
         ...
 
     def left_behind(self) -> Iterator[LeftBehind]:

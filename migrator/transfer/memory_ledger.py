@@ -70,6 +70,10 @@ class MemoryLedger:
         """See Ledger."""
         yield from tuple(self._leaves.get(folder, ()))
 
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger."""
+        yield from tuple(self._leaves.get(folder, ()))
+
     def left_behind(self) -> Iterator[LeftBehind]:
         """See Ledger."""
         yield from (row for _, row in sorted(self._left_behind.items()))

@@ -221,6 +221,13 @@ class LedgerContract:
         ledger.commit(leaves=more, states=[later])
         assert [first, *listing] == leaves
 
+    def test_leaves_come_out_as_they_are_stored_for_whoever_looks_for_damage(self, reopen: Reopen) -> None:
+        ledger = reopen()
+        leaves, state = chain(FOLDER, 20)
+        ledger.commit(leaves=leaves, states=[state])
+        assert list(reopen().stored_leaves(FOLDER)) == leaves
+        assert list(reopen().stored_leaves(b"another")) == []
+
 
 class NamingLedgerContract(LedgerContract):
     """The contract of migrator.transfer.ledger.NamingLedger. ``reopen`` returns one."""

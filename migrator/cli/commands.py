@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from migrator.cli import doors, folders, objects, proofs, rescue, summary, verify, wishes
+from migrator.cli import classic, doors, folders, objects, proofs, rescue, summary, verify, wishes
 from migrator.cli.accounts import MISSED, Account, AccountResult, Choices, Exit, carry, exit_of_error
 from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
@@ -41,17 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for what the locale cannot spell
     options = parse(arguments)
     terminal = Terminal(sys.stderr)
-    command = {
-        "copy": _copy,
-        "move-accounts": _move_accounts,
-        "rescue": _rescue,
-        "folders": _folders,
-        "proof": proofs.run,
-        "verify": _verify,
-    }[options.command]
     try:
-        return int(command(options, terminal))
-    except BadInput as refusal:
+        options = classic.translate(options)
+        return int(_COMMANDS[options.command](options, terminal))
+    except (BadInput, classic.BadClassic) as refusal:
         return _fail(options, terminal, Exit.USAGE, str(refusal))
     except MigratorError as error:  # of the ledger as a whole: what servers cause stands in the results
         reply = f" [{error.reply}]" if error.reply else ""
@@ -122,6 +115,16 @@ def _verify(options: argparse.Namespace, terminal: Terminal) -> Exit:
     told = verify.run(options, terminal, limits_of(options))
     _tell(options, terminal, told.lines, told.answer)
     return told.exit_code
+
+
+_COMMANDS: Final = {
+    "copy": _copy,
+    "move-accounts": _move_accounts,
+    "rescue": _rescue,
+    "folders": _folders,
+    "proof": proofs.run,
+    "verify": _verify,
+}
 
 
 def _refuse_bad_rows(options: argparse.Namespace, roster: Roster, terminal: Terminal) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from migrator.cli import classic_options
 from migrator.cli.ledgers import default_path
 from migrator.transfer.verify import VerifyLevel
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_rescue(commands)
     _add_proof(commands)
     _add_verify(commands)
+    _add_classics(commands)
     return parser
 
 
@@ -129,6 +131,11 @@ def _add_move_accounts(commands: argparse._SubParsersAction[_Parser]) -> None:
     move.add_argument("file", metavar="FILE", type=Path, help="the list of accounts")
     move.add_argument("source", metavar="SOURCE", help="URL of the old server")
     move.add_argument("target", metavar="TARGET", help="URL of the new server")
+    _add_accounts(move)
+    _add_common(move)
+
+
+def _add_accounts(move: argparse.ArgumentParser) -> None:
     several = move.add_argument_group("accounts")
     several.add_argument(
         "--parallel",
@@ -146,7 +153,6 @@ def _add_move_accounts(commands: argparse._SubParsersAction[_Parser]) -> None:
             metavar="ADMIN",
             help=f"sign in as ADMIN at the {side} and open each user's mailbox; the list then needs no password there",
         )
-    _add_common(move)
 
 
 def _add_list(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -164,6 +170,15 @@ def _add_list(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_patience(wanted)
     folders.set_defaults(target_prefix="", no_subscription=False, fetch_rfc822=False, by_one=False)
     folders.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
+
+
+def _add_classics(commands: argparse._SubParsersAction[_Parser]) -> None:
+    lists = classic_options.add_accounts_mover(commands)
+    _add_accounts(lists)
+    for parser in (classic_options.add_imap_mover(commands), classic_options.add_pop_mover(commands), lists):
+        _add_sides(parser.add_argument_group("signing in"), SIDES)
+        _add_copying(parser.add_argument_group("copying"))
+        _add_telling(parser)
 
 
 def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -244,6 +259,10 @@ def _add_common(parser: _Parser) -> None:
     _add_names(folders)
     _add_reading(parser.add_argument_group("reading"))
     _add_copying(parser.add_argument_group("copying"))
+    _add_telling(parser)
+
+
+def _add_telling(parser: argparse.ArgumentParser) -> None:
     telling = parser.add_argument_group("telling")
     telling.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
     telling.add_argument("--verbose", action="store_true", help="tell of every event and every message left behind")

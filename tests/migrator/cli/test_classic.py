@@ -1,0 +1,150 @@
+"""The commands as CommuniGate Pro's guide spells them; only a password is never an argument."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from migrator.cli.classic import translate
+from migrator.cli.options import parse
+from tests.migrator.cli.peers import BODY, bodies, mailbox
+from tests.rigs.communigate import POSTMASTER, CommuniGate
+from tests.rigs.scripted import Peer, raw, then
+
+SENT = then(raw(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b)\r\n" % (len(BODY), BODY)), "$ OK done")
+LETTER = b"Subject: hello\r\n\r\nbody\r\n"
+SAMPLE = "Name\tLimit\tPassword\njohn\t10K\tj27ss#45\njim\t120K\tdud-ee\ngeorge\t31M\tmia#hj!\n"
+
+
+@pytest.fixture
+def source():
+    with mailbox(1, UID_FETCH=bodies(SENT)) as peer:
+        yield peer
+
+
+@pytest.fixture
+def target():
+    with mailbox() as peer:
+        yield peer
+
+
+@pytest.fixture
+def secret(tmp_path: Path):
+    def write(name: str, password: str) -> str:
+        path = tmp_path / name
+        path.write_text(password + "\n")
+        path.chmod(0o600)
+        return str(path)
+
+    return write
+
+
+def place(peer: Peer) -> str:
+    return f"127.0.0.1:{peer.port}"
+
+
+def test_the_sample_of_the_guide_copies_a_mailbox(mailferry, source, target, secret) -> None:
+    old, new = secret("old", "jps#dhj"), secret("new", "dummy")
+    ended = mailferry("MoveIMAPMail", "--list", "Mail/*", place(source), "john", old, place(target), "johnNew", new)
+    assert ended.exit_code == 0
+    assert source.said("LOGIN") == [b'LOGIN "john" "jps#dhj"']
+    assert target.said("LOGIN") == [b'LOGIN "johnNew" "dummy"']
+    assert source.said("LIST")[0] == b'LIST "" "Mail/*"'
+    assert len(target.said("APPEND")) == 1
+
+
+@pytest.mark.parametrize("at", [2, 5])
+@pytest.mark.parametrize("password", ["jps#dhj", "hunter2", "x" * 5000, "a\nb", "/"])
+def test_a_password_in_its_old_place_is_refused_and_not_repeated(
+    mailferry, source, target, secret, at: int, password: str
+) -> None:
+    words = [place(source), "john", secret("old", "pw"), place(target), "john", secret("new", "pw")]
+    words[at] = password
+    ended = mailferry("MoveIMAPMail", *words)
+    assert ended.exit_code == 2
+    assert f"In the place of the {'old' if at == 2 else 'new'} password stands no name of a file" in ended.err
+    assert len(password) < 2 or password not in ended.err + ended.out
+    assert source.connections == target.connections == 0
+
+
+def test_a_dash_in_the_place_of_a_password_asks_for_it(mailferry, source, target, secret, monkeypatch) -> None:
+    asked = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "typed"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    assert mailferry("MoveIMAPMail", place(source), "a", "-", place(target), "b", secret("new", "pw")).exit_code == 0
+    assert source.said("LOGIN") == [b'LOGIN "a" "typed"']
+    assert len(asked) == 1
+
+
+def test_names_and_passwords_may_hold_what_means_something_in_a_url(mailferry, source, target, secret) -> None:
+    words = [place(source), "j:o/h?n%@example.org", secret("old", "p:w@/%"), place(target), "ü", secret("new", "pw")]
+    assert mailferry("MoveIMAPMail", *words).exit_code == 0
+    assert source.said("LOGIN") == [b'LOGIN "j:o/h?n%@example.org" "p:w@/%"']
+
+
+@pytest.mark.parametrize(
+    ("classic", "plain"),
+    [
+        (["--verbose"], ["--verbose"]),
+        (["--list", "Mail/*"], ["--list", "Mail/*"]),
+        (["--source", "abc/"], ["--source-prefix", "abc/"]),
+        (["--target", "Old/"], ["--target-prefix", "Old/"]),
+        (["--skipMailbox", "a", "--skipMailbox", "b c"], ["--skip-folder", "a", "--skip-folder", "b c"]),
+        (["--notimeout"], ["--slow-server"]),
+        (["--nosubscription"], ["--no-subscription"]),
+        (["--subscribed"], ["--subscribed"]),
+        (["--fetchRFC822"], ["--fetch-rfc822"]),
+        (["--byOne"], ["--by-one"]),
+        (["--noACL"], ["--no-acl"]),
+        (["--dry-run", "--json", "--verify", "digest"], ["--dry-run", "--json", "--verify", "digest"]),
+    ],
+)
+def test_every_flag_of_the_guide_is_one_of_ours(secret, classic: list[str], plain: list[str]) -> None:
+    old, new = secret("old", "pw"), secret("new", "pw")
+    files = ["--source-password-file", old, "--target-password-file", new]
+    said = translate(parse(["MoveIMAPMail", *classic, "old:144", "a", old, "imaps://[::1]:994", "b", new]))
+    meant = parse(["copy", "imap://a@old:144", "imaps://b@[::1]:994", *files, *plain])
+    assert _shared(said, meant) == vars(meant)
+
+
+def _shared(options: argparse.Namespace, with_: argparse.Namespace) -> dict[str, object]:
+    return {name: value for name, value in vars(options).items() if name in vars(with_)}
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [("--delete", "removing mail from the old server is not offered"), ("--copyMailboxClass", "classes of mailboxes")],
+)
+def test_what_is_not_offered_is_refused_with_its_reason(mailferry, source, target, secret, flag, sentence) -> None:
+    words = [place(source), "a", secret("old", "pw"), place(target), "b", secret("new", "pw")]
+    ended = mailferry("MoveIMAPMail", flag, *words)
+    assert (ended.exit_code, sentence in ended.err) == (2, True)
+    assert source.connections == 0
+
+
+def test_the_postmaster_copies_as_the_guide_says(mailferry, secret) -> None:
+    with CommuniGate("anna") as old, CommuniGate("anna") as new:
+        old.put("anna", "Work", LETTER)
+        servers = [server.url("x").partition("@")[2] for server in (old, new)]
+        words = [servers[0], POSTMASTER, secret("old", "pw"), servers[1], POSTMASTER, secret("new", "pw")]
+        ended = mailferry("MoveIMAPMail", "--source", "~anna/", "--target", "~anna/", *words)
+        assert ended.exit_code == 0
+        assert new.holds("anna") == {"Work": [LETTER]}
+
+
+def test_the_accounts_of_a_list_are_moved_by_imap_with_the_flags_of_one(mailferry, source, target, tmp_path) -> None:
+    (tmp_path / "AccountList").write_text(SAMPLE)
+    words = ["--IMAP", tmp_path / "AccountList", place(source), place(target), "--byOne", "--list", "Mail/*"]
+    ended = mailferry("MoveAccounts", *words)
+    assert ended.exit_code == 0
+    assert sorted(source.said("LOGIN")) == [
+        b'LOGIN "george" "mia#hj!"', b'LOGIN "jim" "dud-ee"', b'LOGIN "john" "j27ss#45"'
+    ]  # fmt: skip
+    assert source.said("LIST").count(b'LIST "" "Mail/*"') == 3
+    assert len(target.said("APPEND")) == 3

@@ -27,6 +27,7 @@ class Features:
     acl: bool = False  # folders can be opened to others (RFC 4314)
     keeps_internal_date: bool = True
     case_insensitive_names: bool = False
+    root: str = ""  # an administrator sees the mailbox as folders below this prefix: ``~anna/``, ``user.anna.``
     product: str = ""  # as ID or the greeting tells, for people and profiles
     has_flags: bool = True  # without: nothing is known of flags, so nobody's are set by them
     has_dates: bool = True  # without: a message brings its date when it is read, a scan tells none

@@ -16,6 +16,7 @@ from migrator.stores.imap_bodies import BodyReader
 from migrator.stores.imap_scan import Scanner
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_ways import Ways
+from migrator.stores.manners import home_of
 
 
 class ImapReader:
@@ -42,8 +43,14 @@ class ImapReader:
             special_use=session.has("CREATE-SPECIAL-USE"),
             acl=session.has("ACL"),
             case_insensitive_names=profile.case_insensitive_names,
+            root=self._root,
             product=session.product,
         )
+
+    @property
+    def _root(self) -> str:
+        root = self._endpoint.asked_so.list_root
+        return root if home_of(root) else ""
 
     def folders(self) -> list[Folder]:
         """List the personal namespace."""

@@ -28,7 +28,7 @@ class ImapSource(ImapReader):
         name = self._endpoint.authzid or self._endpoint.username
         # anna*admin and anna%admin are Dovecot's and Cyrus' ways for an administrator to be anna
         owners = {name.casefold(), re.split(r"[*%]", name.casefold())[0]}
-        if home := home_of(self._endpoint.manners.list_root):
+        if home := home_of(self._root):
             owners = {home.owner.casefold(), home.owner.casefold().partition("@")[0]}
         with self._exclusive() as session:
             return imap_acl.read(session, paths, frozenset(owners))

@@ -121,7 +121,8 @@ SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
 
 
 PROFILES: Final = {
-    profile.name.casefold(): profile for profile in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP, GMAIL, EXCHANGE)
+    profile.name.casefold(): profile
+    for profile in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP, GMAIL, EXCHANGE, COMMUNIGATE)
 }
 
 

@@ -39,7 +39,7 @@ class FolderRules:
     skip_exactly: frozenset[str] = frozenset()  # names taken at their word, be there a * in them
     renamings: tuple[Renaming, ...] = ()  # win over roles; what the ledger knows wins over them
     only_subscribed: bool = False
-    subscribe: bool = True  # what is subscribed at the source, at the target too; never in another's mailbox
+    subscribe: bool = True  # what is subscribed at the source, at the target too
     replacement: str = "_"  # for characters the target refuses
     also_forbidden: str = ""  # characters this target refused beyond what its profile tells
     keep_virtual: bool = False  # copy folders that only show messages of others
@@ -123,13 +123,9 @@ def map_folders(
     if not rules.add_prefix:
         _place_roles(nodes, target, names)
     _place_rest(nodes, names)
-    # An administrator who subscribes to a folder of somebody else subscribes for themselves.
-    subscribes = rules.subscribe and home_of(rules.add_prefix) is None
-    pairs = (
-        _pair(node, node.folder if subscribes else replace(node.folder, subscribed=False), node.place, names, guessed)
-        for node in nodes
-        if node.folder and node.place
-    )
+    pairs = (_pair(node, node.folder, node.place, names, guessed) for node in nodes if node.folder and node.place)
+    if not rules.subscribe:
+        pairs = (replace(pair, source=replace(pair.source, subscribed=False)) for pair in pairs)
     return FolderMap(tuple(sorted(pairs, key=_order)), tuple(left_out), guessed)
 
 

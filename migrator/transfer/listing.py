@@ -151,8 +151,20 @@ def map_account(
         target_prefix=target_prefix,
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
-        rules=rules,
+        rules=_in_homes(rules, source, target),
         known={**{state.source: state.target for state in ledger.states()}, **opened},
+    )
+
+
+def _in_homes(rules: FolderRules, source: SourceStore, target: TargetStore) -> FolderRules:
+    """Let the rules speak of a mailbox as its owner sees it, where an administrator sees it below a root."""
+    root = target.features.root
+    return replace(
+        rules,
+        strip_prefix=rules.strip_prefix or source.features.root,
+        add_prefix=rules.add_prefix if rules.add_prefix.startswith(root) else root + rules.add_prefix,
+        # An administrator who subscribes to a folder of somebody else subscribes for themselves.
+        subscribe=rules.subscribe and not root,
     )
 
 

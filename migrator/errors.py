@@ -112,6 +112,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("What answers at this port does not speak POP3."),
         N_("Check the port: 110 is usual for POP3, 995 for POP3 with TLS."),
     ),
+    "server.not_smtp": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What answers at this port does not speak SMTP or LMTP."),
+        N_("Check the port: 25 is usual for SMTP, 24 for LMTP."),
+    ),
     "server.nonsense": Entry(
         Radius.ACCOUNT,
         Patience.NOW,
@@ -444,6 +450,24 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("One message is bigger than the new server allows."),
         N_("Raise the limit on the new server and copy again: only what is missing is copied."),
     ),
+    "message.needs_8bit": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("One message holds octets that this server does not take (no 8BITMIME), and it is not altered for that."),
+        N_("Deliver it by another server, or copy by IMAP."),
+    ),
+    "message.sender_refused": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The new server refused the sender of one message, and nobody as sender, too."),
+        N_("Let the new server take mail from this machine whatever its sender, or copy by IMAP."),
+    ),
+    "message.unconfirmed": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The answer to one message was lost: nobody can tell here whether it arrived. It is not sent again."),
+        N_("Look for it in the new mailbox. If it is not there, run again with --retry-left-behind."),
+    ),
     "message.header_too_long": Entry(
         Radius.MESSAGE,
         Patience.NEVER,
@@ -532,6 +556,18 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The new server does not allow the name of one folder."),
         N_("Have the folder renamed, or set a rule for such names."),
     ),
+    "folder.only_inbox": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("Mail that is delivered by SMTP or LMTP arrives in INBOX; other folders cannot be filled."),
+        N_("Copy this folder by IMAP, or leave it out by a rule."),
+    ),
+    "folder.renumbered_unsent": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The source names its messages anew, and of one it is not known whether it was sent: it cannot be found."),
+        N_("Look in the new mailbox which are missing; then run again with --retry-left-behind."),
+    ),
     "folder.no_children": Entry(
         Radius.FOLDER,
         Patience.NEVER,
@@ -591,6 +627,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("One folder lives on another server."),
         N_("Copy it from there, with its owner's mailbox."),
+    ),
+    "delivery.refused": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The new server does not take mail for this recipient from here."),
+        N_("Allow this machine to deliver to the recipient, or name the server that holds the mailbox."),
     ),
     # names, programs
     "address.bad": Entry(

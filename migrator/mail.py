@@ -30,6 +30,7 @@ class Outcome(IntEnum):
     UNREADABLE = 6
     VANISHED = 7
     MARKED_DELETED = 8
+    UNCONFIRMED = 12  # sent to where nothing can be looked up, and the answer was lost
 
     @property
     def is_on_target(self) -> bool:

@@ -17,7 +17,14 @@ from migrator.mail import FolderPath, Outcome
 MOST_FOLDERS: Final = 300
 MOST_LEFT: Final = 50
 # Messages of these outcomes are in the old mailbox and not in the new one.
-_LEFT: Final = (Outcome.EMPTY, Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE, Outcome.MARKED_DELETED)
+_LEFT: Final = (
+    Outcome.EMPTY,
+    Outcome.TOO_BIG,
+    Outcome.REFUSED,
+    Outcome.UNREADABLE,
+    Outcome.MARKED_DELETED,
+    Outcome.UNCONFIRMED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +171,6 @@ def _outcome(outcome: Outcome) -> str:
         Outcome.UNREADABLE: gettext("left behind: the old server cannot hand them out"),
         Outcome.VANISHED: gettext("removed from the old mailbox while they were copied"),
         Outcome.MARKED_DELETED: gettext("left behind: marked as deleted"),
+        Outcome.UNCONFIRMED: gettext("sent, and it is not known whether they arrived"),
     }
     return told[outcome]

@@ -54,6 +54,9 @@ def columns(states: Iterable[FolderState], skipped: int) -> dict[str, Any]:
     }
 
 
+_LEFT: Final = (Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE, Outcome.UNCONFIRMED)
+
+
 def _outcomes(totals: Counter[Outcome], there: int, removed: int) -> dict[str, int]:
     vanished = totals[Outcome.VANISHED]
     # What vanished while it was copied is not listed by the next pass, and counted as removed then: once is enough.
@@ -64,7 +67,7 @@ def _outcomes(totals: Counter[Outcome], there: int, removed: int) -> dict[str, i
         "removed": vanished + gone,
         "flagged": totals[Outcome.MARKED_DELETED],
         "empty": totals[Outcome.EMPTY],
-        "left": totals[Outcome.TOO_BIG] + totals[Outcome.REFUSED] + totals[Outcome.UNREADABLE],
+        "left": sum(totals[outcome] for outcome in _LEFT),
     }
 
 

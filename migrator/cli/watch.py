@@ -36,6 +36,7 @@ OUTCOMES: Final = {
     Outcome.UNREADABLE: "left behind: the old server cannot hand it out",
     Outcome.VANISHED: "removed from the old mailbox while it was copied",
     Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
+    Outcome.UNCONFIRMED: "sent, and the answer was lost: nobody knows whether it arrived, and it is not sent again",
 }
 RENAMINGS: Final = {
     "separator": "its name holds the character that parts folders there",

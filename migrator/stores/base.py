@@ -32,6 +32,8 @@ class Features:
     has_flags: bool = True  # without: nothing is known of flags, so nobody's are set by them
     has_dates: bool = True  # without: a message brings its date when it is read, a scan tells none
     names_messages: bool = False  # numbers of messages are remembered by the caller: see NamingSource
+    # target: what was stored can be listed and read. Without, nothing whose answer was lost is ever sent again unasked.
+    reads_back: bool = True
     uidl_format: str = ""  # of a POP3 server's names for messages, as Dovecot's pop3_uidl_format spells it
 
 

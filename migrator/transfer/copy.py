@@ -18,6 +18,7 @@ from migrator.mail import DateOrigin, Flags, Folder, FolderPath, NewFolder, Outc
 from migrator.stores.base import SourceStore, TargetStore, Trouble
 from migrator.transfer import grants
 from migrator.transfer.folder_pass import FolderPass, FolderResult
+from migrator.transfer.inject import Injection
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import UNSPEAKABLE_NAME, LeftOutFolder, plan_pass
 from migrator.transfer.look import look
@@ -168,7 +169,8 @@ class _Attempt:
     def _carry_out(self) -> None:
         self._open_targets()
         self._journal()
-        stream = Stream(self.source, self.target, self.ledger, self.folders, self.terms, self.memory)
+        kind = Stream if self.target.features.reads_back else Injection
+        stream = kind(self.source, self.target, self.ledger, self.folders, self.terms, self.memory)
         stream.run()
         if self.terms.stop.is_set() and any(folder.has_work for folder in self.folders):
             self.is_stopped = True
@@ -231,6 +233,8 @@ class _Attempt:
 
     def _place_copied(self) -> None:
         """Find out where copies are whose place the server did not tell."""
+        if not self.target.features.reads_back:
+            return
         homeless = [folder for folder in self.folders if folder.unplaced and folder.error is None]
         for folder in homeless:
             folder.compared.clear()

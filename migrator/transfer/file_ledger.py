@@ -28,7 +28,7 @@ from migrator.mail import Outcome
 from migrator.stores.base import MessageName
 from migrator.transfer.account_lock import AccountLock
 from migrator.transfer.chain import NO_LEAF, Tip, advance
-from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Sending
 
 APPLICATION_ID: Final = 0x4D46_4C47  # "MFLG"
 FORMAT_VERSION: Final = 1
@@ -86,8 +86,8 @@ CREATE TABLE left_behind (
     PRIMARY KEY (account, folder, source_uidvalidity, uid)
 ) WITHOUT ROWID;
 """
-# Beside the format: an older program does not miss it, for it knows no source that needs it.
-_NAMES: Final = """
+# Beside the format: an older program does not miss it, for it knows no store that needs it.
+_BESIDE: Final = """
 CREATE TABLE IF NOT EXISTS message_name (
     account INTEGER NOT NULL REFERENCES account,
     folder BLOB NOT NULL,
@@ -95,6 +95,14 @@ CREATE TABLE IF NOT EXISTS message_name (
     uid INTEGER NOT NULL,
     name BLOB NOT NULL,
     PRIMARY KEY (account, folder, uidvalidity, uid)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sending (
+    account INTEGER NOT NULL REFERENCES account,
+    folder BLOB NOT NULL,
+    source_uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    canonical BLOB NOT NULL,
+    PRIMARY KEY (account, folder, source_uidvalidity, uid)
 ) WITHOUT ROWID;
 """
 _STATE: Final = tuple(column.name for column in fields(FolderState))
@@ -141,9 +149,12 @@ class LedgerFile:
         return [(source, target) for source, target in self.query("SELECT source, target FROM account ORDER BY id")]
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction: all of it, or nothing when anything is raised."""
-        with self._lock, _plain_errors(self.path):
+    def transaction(self, *, outlives_power: bool = False) -> Iterator[sqlite3.Connection]:
+        """Write in one transaction: all of it, or nothing when anything is raised.
+
+        ``outlives_power``: it is on the disk at the end, with all that was written before.
+        """
+        with self._lock, _plain_errors(self.path), self._flushing(outlives_power):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -152,6 +163,18 @@ class LedgerFile:
                 if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
                     self._connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _flushing(self, wanted: bool) -> Iterator[None]:
+        if not wanted:
+            yield
+            return
+        (usual,) = self._connection.execute("PRAGMA synchronous").fetchone()
+        self._connection.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._connection.execute(f"PRAGMA synchronous = {usual}")
 
     def query(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query; ask for few at a time."""
@@ -235,6 +258,22 @@ class FileLedger:
                 self._owned(latest.items()),
             )
             connection.executemany(_insertion("message_name", MessageName._fields), self._owned(names))
+
+    def sending(self) -> list[Sending]:
+        """See Ledger."""
+        query = f"SELECT {', '.join(Sending._fields)} FROM sending WHERE account = ? ORDER BY folder, uid"
+        return [Sending(*row) for row in self._file.query(query, (self._account,))]
+
+    def note_sending(self, sending: Sending) -> None:
+        """See Ledger."""
+        with self._file.transaction(outlives_power=True) as connection:
+            connection.executemany(_insertion("sending", Sending._fields), self._owned([sending]))
+
+    def clear_sending(self, sending: Sending) -> None:
+        """See Ledger."""
+        gone = "DELETE FROM sending WHERE account = ? AND folder = ? AND source_uidvalidity = ? AND uid = ?"
+        with self._file.transaction() as connection:
+            connection.executemany(gone, self._owned([sending[:3]]))
 
     def _owned(self, rows: Iterable[Sequence[object]]) -> Iterator[tuple[object, ...]]:
         return ((self._account, *row) for row in rows)
@@ -372,7 +411,7 @@ def _configure(connection: sqlite3.Connection) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     # Some network file systems refuse WAL; a rollback journal is safe only with every flush.
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
-    connection.execute(_NAMES)
+    connection.executescript(_BESIDE)
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
 
 

@@ -206,3 +206,31 @@ class NamingLedger(Ledger, Protocol):
         Always before a record is made under them.
         """
         ...
+
+
+class Sending(NamedTuple):
+    """A message that is being handed to a target where nothing can be looked up: until its answer is recorded nobody
+    knows whether it is there.
+    """
+
+    folder: bytes
+    source_uidvalidity: int
+    uid: int
+    canonical: bytes  # digest; zeros when it was not known before the message was sent
+
+
+@runtime_checkable
+class SendingLedger(Ledger, Protocol):
+    """A ledger that also keeps intents to send, for targets that cannot be read (Features.reads_back)."""
+
+    def sending(self) -> list[Sending]:
+        """Return the intents that have no answer yet."""
+        ...
+
+    def note_sending(self, sending: Sending) -> None:
+        """Journal an intent, so that it outlives a power failure. Always before the effect."""
+        ...
+
+    def clear_sending(self, sending: Sending) -> None:
+        """Forget an intent: its end is recorded, or it is certain that nothing was stored. Idempotent."""
+        ...

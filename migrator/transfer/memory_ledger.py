@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from migrator.errors import MigratorError
 from migrator.stores.base import MessageName
 from migrator.transfer.chain import NO_LEAF, Tip, advance
-from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Sending
 
 
 class MemoryLedger:
@@ -18,6 +18,7 @@ class MemoryLedger:
         self._states: dict[bytes, FolderState] = {}
         self._leaves: dict[bytes, list[Leaf]] = {}
         self._left_behind: dict[tuple[bytes, int, int], LeftBehind] = {}
+        self._sending: dict[tuple[bytes, int, int], Sending] = {}
         self._names: dict[tuple[bytes, int, int], MessageName] = {}
 
     def bind(self, source: str, target: str) -> None:
@@ -61,6 +62,18 @@ class MemoryLedger:
         for key in [key for key in self._names if key[1] < latest.get(key[0], 0)]:
             del self._names[key]
         self._names.update({name[:3]: name for name in names})
+
+    def sending(self) -> list[Sending]:
+        """See Ledger."""
+        return list(self._sending.values())
+
+    def note_sending(self, sending: Sending) -> None:
+        """See Ledger."""
+        self._sending[sending[:3]] = sending
+
+    def clear_sending(self, sending: Sending) -> None:
+        """See Ledger."""
+        self._sending.pop(sending[:3], None)
 
     def _tip(self, folder: bytes) -> Tip:
         chain = self._leaves.get(folder)

@@ -41,6 +41,8 @@ class PassMemory:
     deaths: Counter[Place] = field(default_factory=Counter)
     suspects: set[Place] = field(default_factory=set)  # read alone, after all others
     poison: set[Place] = field(default_factory=set)  # not read any more
+    # folder, UIDVALIDITY, UID: sent, and the answer lost; not sent again in this pass, whoever asks for it
+    unconfirmed: set[tuple[bytes, int, int]] = field(default_factory=set)
     opened: dict[bytes, bytes] = field(default_factory=dict)  # raw source name -> raw target name that took
     grant_tries: int = 0  # attempts in which the line dropped before the grants were given
     is_cautious: bool = False  # the target refused a name: only letters that all servers take from now on
@@ -52,7 +54,7 @@ class PassMemory:
     def settled(self) -> int:
         """Return how many messages all attempts brought home: progress, when it grows."""
         messages = sum(tally.appended + tally.already_there for tally in self.tallies.values())
-        return messages + len(self.suspects) + len(self.poison) + self.is_cautious
+        return messages + len(self.suspects) + len(self.poison) + len(self.unconfirmed) + self.is_cautious
 
     def note_death(self, place: Place, *, alone: bool) -> None:
         """Remember that the line died while ``place`` was read; twice makes it a suspect, once more alone poison."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 
@@ -23,10 +24,18 @@ from migrator.transfer.ledger import (
     LeftBehind,
     NamingLedger,
     Record,
+    Sending,
+    SendingLedger,
 )
 
 Reopen = Callable[[], Ledger]
-ReopenNaming = Callable[[], NamingLedger]
+
+
+class FullLedger(NamingLedger, SendingLedger, Protocol):
+    """A ledger for all kinds of stores."""
+
+
+ReopenFull = Callable[[], FullLedger]
 
 SOURCE = "imap://anna@mail.example:143"
 TARGET = "imaps://anna@new.example:993"
@@ -229,14 +238,14 @@ class LedgerContract:
         assert list(reopen().stored_leaves(b"another")) == []
 
 
-class NamingLedgerContract(LedgerContract):
-    """The contract of migrator.transfer.ledger.NamingLedger. ``reopen`` returns one."""
+class FullLedgerContract(LedgerContract):
+    """The contract of migrator.transfer.ledger.NamingLedger and SendingLedger. ``reopen`` returns one."""
 
     @pytest.fixture
-    def reopen(self) -> ReopenNaming:
+    def reopen(self) -> ReopenFull:
         raise NotImplementedError("a subclass says how its ledger is opened")
 
-    def test_numbers_of_messages_come_back_and_those_of_an_earlier_numbering_go(self, reopen: ReopenNaming) -> None:
+    def test_numbers_of_messages_come_back_and_those_of_an_earlier_numbering_go(self, reopen: ReopenFull) -> None:
         ledger = reopen()
         assert list(ledger.message_names()) == []
         first = [MessageName(b"INBOX", 1, uid, b"\xff name %d" % uid) for uid in range(3)]
@@ -247,7 +256,19 @@ class NamingLedgerContract(LedgerContract):
         reopen().note_names([MessageName(b"INBOX", 2, 0, b"")])
         assert list(reopen().message_names()) == [MessageName(b"INBOX", 2, 0, b""), other]
 
-    def test_more_numbers_than_are_fetched_at_once_come_back(self, reopen: ReopenNaming) -> None:
+    def test_more_numbers_than_are_fetched_at_once_come_back(self, reopen: ReopenFull) -> None:
         names = [MessageName(b"INBOX", 1, uid, b"%d" % uid) for uid in range(12_001)]
         reopen().note_names(names)
         assert list(reopen().message_names()) == names
+
+    def test_an_intent_to_send_is_there_for_the_next_process_until_it_is_cleared(self, reopen: ReopenFull) -> None:
+        first, second = Sending(b"INBOX", 1, 5, bytes(32)), Sending(b"INBOX", 1, 6, b"\xff" * 32)
+        other = Sending(b"Other", 3, 1, bytes(32))
+        for sending in (first, second, other):
+            reopen().note_sending(sending)
+        known = first._replace(canonical=b"\x01" * 32)
+        reopen().note_sending(known)
+        assert sorted(reopen().sending()) == [known, second, other]
+        reopen().clear_sending(first)
+        reopen().clear_sending(first)
+        assert sorted(reopen().sending()) == [second, other]

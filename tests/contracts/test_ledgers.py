@@ -10,17 +10,17 @@ import pytest
 from migrator.transfer.file_ledger import LedgerFile
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.memory_ledger import MemoryLedger
-from tests.contracts.ledger import SOURCE, TARGET, NamingLedgerContract, Reopen
+from tests.contracts.ledger import SOURCE, TARGET, FullLedgerContract, Reopen
 
 
-class TestMemoryLedger(NamingLedgerContract):
+class TestMemoryLedger(FullLedgerContract):
     @pytest.fixture
     def reopen(self) -> Reopen:
         ledger = MemoryLedger()
         return lambda: ledger
 
 
-class TestFileLedger(NamingLedgerContract):
+class TestFileLedger(FullLedgerContract):
     @pytest.fixture
     def reopen(self, tmp_path: Path) -> Iterator[Reopen]:
         opened: list[LedgerFile] = []

@@ -23,7 +23,7 @@ from migrator.transfer.plan import CopyPolicy
 from migrator.transfer.verify import VerifyLevel, VerifyReport, verify
 
 # What somebody may miss. Messages marked as deleted, empty ones, and those removed meanwhile are only counted.
-MISSED: Final = frozenset((Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE))
+MISSED: Final = frozenset((Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE, Outcome.UNCONFIRMED))
 
 
 class Exit(IntEnum):

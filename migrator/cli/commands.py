@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from migrator.cli import classic, doors, folders, objects, proofs, rescue, summary, verify, wishes
+from migrator.cli import classic, delivering, doors, folders, objects, proofs, rescue, summary, verify, wishes
 from migrator.cli.accounts import MISSED, Account, AccountResult, Choices, Exit, carry, exit_of_error
 from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _copy(options: argparse.Namespace, terminal: Terminal) -> Exit:
     pair = doors.mailboxes(options, terminal)
     source, target = pair.source, pair.target
+    delivering.say_before(target, options, terminal)
     account = _account(
         (source, source.url.mailbox or "", pair.source_password),
         (target, target.url.mailbox or "", pair.target_password),
@@ -74,6 +75,7 @@ def _copy(options: argparse.Namespace, terminal: Terminal) -> Exit:
 
 def _move_accounts(options: argparse.Namespace, terminal: Terminal) -> Exit:
     source, target = doors.servers(options, terminal)
+    delivering.say_before(target, options, terminal)
     roster = doors.roster(options, source, target, terminal)
     _refuse_bad_rows(options, roster, terminal)
     accounts = [_listed(row, source, target, options) for row in roster.rows]

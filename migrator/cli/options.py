@@ -23,6 +23,8 @@ URLs:
   imaps://USER@HOST[:PORT]           TLS, port 993
   imap+starttls://USER@HOST[:PORT]   TLS by STARTTLS, port 143
   imap://ADMIN;authzid=USER@HOST     sign in as ADMIN and open the mailbox of USER (all three ways)
+  pop3://USER@HOST, pop3s://, pop3+starttls://   an old mailbox that is read by POP3: INBOX only
+  smtp://RECIPIENT@HOST, lmtp://     a new mailbox that mail is delivered to; much is not as it was then, it says what
   The last @ ends the user's name: imaps://john@example.org@imap.example.org. In names write : / ? # ; % as
   %3A %2F %3F %23 %3B %25. IPv6 addresses stand in brackets: imap://john@[::1]:143. Never write a password here.
 """

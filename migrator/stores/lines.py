@@ -15,7 +15,7 @@ from typing import Final
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.replies import classify_exception, clean
-from migrator.stores.imap_session import Endpoint
+from migrator.stores.endpoint import Endpoint
 from migrator.stores.imap_wire import READ_BYTES, dial, resolve, shown
 
 LONGEST_STATUS: Final = 64 * 1024

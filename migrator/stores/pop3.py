@@ -19,8 +19,8 @@ from migrator.errors import MigratorError, Patience, Side
 from migrator.limits import Limits
 from migrator.mail import NO_FLAGS, Folder, FolderPath, Grant, Message, MessageMeta
 from migrator.stores.base import Features, MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.stores.endpoint import Endpoint
 from migrator.stores.header_dates import HEADER_OCTETS, arrival
-from migrator.stores.imap_session import Endpoint
 from migrator.stores.imap_wire import READ_BYTES
 from migrator.stores.pop3_numbering import Numbering, form_of
 from migrator.stores.pop3_session import Pop3Session

@@ -16,7 +16,8 @@ from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.replies import clean
 from migrator.stores import pop3_replies
-from migrator.stores.imap_session import Endpoint
+from migrator.stores.endpoint import Endpoint
+from migrator.stores.imap_access import Way
 from migrator.stores.imap_wire import shown
 from migrator.stores.lines import TextLine
 
@@ -147,17 +148,28 @@ class Pop3Session:
         raise MigratorError("tls.not_offered", side=self.side, reply=self.line.discreet(words))
 
     def _sign_in(self) -> None:
-        user, password = self._endpoint.username, self._endpoint.password.reveal()
-        if any(mark in f"{user}{password}{self._endpoint.authzid or ''}" for mark in "\r\n\0"):
+        user, password = self._endpoint.login, self._endpoint.password.reveal()
+        if any(mark in f"{user}{password}{self._authzid or ''}" for mark in "\r\n\0"):
             raise MigratorError("sign_in.malformed", side=self.side)
+        if self._endpoint.tokens is not None or (self._endpoint.authzid is not None and not self._opens_others):
+            raise MigratorError("sign_in.no_method", side=self.side)
         if "PLAIN" in self.capabilities.get("SASL", "").upper().split():
             self._sign_in_plain(user, password)
-        elif self._endpoint.authzid is not None:
+        elif self._authzid is not None:
             raise MigratorError("sign_in.no_method", side=self.side)
         elif self._knows_capabilities and not self.has("USER"):
             self._sign_in_otherwise(user, password)
         else:
             self._sign_in_user(user, password)
+
+    @property
+    def _authzid(self) -> str | None:
+        """The user whose mailbox it is, where SASL tells the server."""
+        return self._endpoint.authzid if self._endpoint.access.way is Way.AUTHZID else None
+
+    @property
+    def _opens_others(self) -> bool:
+        return self._endpoint.access.way in (Way.AUTHZID, Way.NAME)
 
     def _sign_in_otherwise(self, user: str, password: str) -> None:
         """Sign in where USER is not offered: by APOP, or by USER all the same where TLS would not change that."""
@@ -170,7 +182,7 @@ class Pop3Session:
             self._sign_in_user(user, password)
 
     def _sign_in_plain(self, user: str, password: str) -> None:
-        words = "\0".join((self._endpoint.authzid or "", user, password)).encode("utf-8")
+        words = "\0".join((self._authzid or "", user, password)).encode("utf-8")
         response = base64.b64encode(words)
         self.line.secrets = (response, password.encode("utf-8"))
         if len(response) <= LONGEST_INITIAL:

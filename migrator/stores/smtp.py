@@ -16,7 +16,7 @@ from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import NO_FLAGS, Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
 from migrator.stores.base import Features, ReadRequest, Receipt, ScanRequest, Trouble
-from migrator.stores.imap_session import Endpoint
+from migrator.stores.endpoint import Endpoint
 from migrator.stores.smtp_session import Envelope, SmtpSession, return_path
 
 INBOX: Final = FolderPath(b"INBOX")

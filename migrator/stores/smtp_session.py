@@ -15,7 +15,7 @@ from migrator.errors import MigratorError, OutcomeUnknown, Side
 from migrator.limits import Limits
 from migrator.replies import clean
 from migrator.stores import smtp_replies
-from migrator.stores.imap_session import Endpoint
+from migrator.stores.endpoint import Endpoint
 from migrator.stores.imap_wire import shown
 from migrator.stores.lines import TextLine, stuffed
 

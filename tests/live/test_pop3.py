@@ -14,7 +14,7 @@ from migrator.limits import Limits
 from migrator.mail import Message
 from migrator.secret import Secret
 from migrator.stores.base import ReadRequest, ScanRequest
-from migrator.stores.imap_session import Endpoint, Security
+from migrator.stores.endpoint import Endpoint, Security
 from migrator.stores.pop3 import INBOX, Pop3Source
 from tests.live.test_commands import Shell
 from tests.rigs import check

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from migrator.limits import Limits
 from migrator.secret import Secret
-from migrator.stores.imap_session import Endpoint, Security
+from migrator.stores.endpoint import Endpoint, Security
 
 HOST: Final = "127.0.0.1"
 PATIENCE_SECONDS: Final = 20.0

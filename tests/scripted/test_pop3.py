@@ -19,7 +19,7 @@ from migrator.errors import MigratorError, Patience, Side
 from migrator.limits import Limits
 from migrator.mail import DateOrigin, Message
 from migrator.stores.base import MessageName, ReadRequest, ScanRequest, Trouble
-from migrator.stores.imap_session import Endpoint
+from migrator.stores.endpoint import Endpoint
 from migrator.stores.pop3 import INBOX, Pop3Source
 from tests.rigs.base import own_certificate
 from tests.rigs.text_peer import QUICK, Act, Answers, TextConversation, TextPeer, close, cut, dotted, then

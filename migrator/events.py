@@ -136,6 +136,20 @@ class MessageAltered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRepaired(Event):
+    """A message is on the target in a mended form. ``repairs`` by name, in the order they were done, joined by ``+``.
+
+    ``error`` is the refusal of the form before; None when it was mended ahead, because the operator asked for it.
+    """
+
+    name: ClassVar[str] = "message.repaired"
+    folder: str
+    uid: int
+    repairs: str
+    error: MigratorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountsDiffer(Event):
     """A source folder's own count and the list of its messages disagree; the list is what was copied."""
 

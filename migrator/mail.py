@@ -30,12 +30,13 @@ class Outcome(IntEnum):
     UNREADABLE = 6
     VANISHED = 7
     MARKED_DELETED = 8
+    REPAIRED = 9
     UNCONFIRMED = 12  # sent to where nothing can be looked up, and the answer was lost
 
     @property
     def is_on_target(self) -> bool:
         """True when the target holds the message."""
-        return self in (Outcome.COPIED, Outcome.ALREADY_THERE)
+        return self in (Outcome.COPIED, Outcome.ALREADY_THERE, Outcome.REPAIRED)
 
 
 class DateOrigin(StrEnum):

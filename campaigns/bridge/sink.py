@@ -28,6 +28,7 @@ from migrator.events import (
     GrantLost,
     MessageAltered,
     MessageLeftBehind,
+    MessageRepaired,
     PassPlanned,
     Progress,
     UidlFormat,
@@ -99,7 +100,7 @@ class OrmSink:
             self._is_copying = event.step.kind is not StepKind.VERIFY
         if event.durable and self._is_news(event):
             self._waiting.append(self._row(event))
-        may_wait = not event.durable or isinstance(event, MessageLeftBehind | MessageAltered)
+        may_wait = not event.durable or isinstance(event, MessageLeftBehind | MessageAltered | MessageRepaired)
         if not may_wait or len(self._waiting) >= MOST_WAITING or self._is_due():
             self.flush()
 

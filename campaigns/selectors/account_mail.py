@@ -98,7 +98,7 @@ def mail_of(account: Account) -> Mail:
     for row in rows:
         totals.update(_totals(row.state))
     olds = [folder.old for folder in folders]
-    left = LeftBehindMessage.objects.filter(folder__account=account).exclude(outcome=Outcome.VANISHED)
+    left = LeftBehindMessage.objects.filter(folder__account=account).filter(outcome__in=_LEFT)
     shown = list(left.select_related("folder").order_by("folder__source", "uid")[: MOST_LEFT + 1])
     return Mail(
         folders=folders[:MOST_FOLDERS],
@@ -171,6 +171,7 @@ def _outcome(outcome: Outcome) -> str:
         Outcome.UNREADABLE: gettext("left behind: the old server cannot hand them out"),
         Outcome.VANISHED: gettext("removed from the old mailbox while they were copied"),
         Outcome.MARKED_DELETED: gettext("left behind: marked as deleted"),
+        Outcome.REPAIRED: gettext("copied after a repair"),
         Outcome.UNCONFIRMED: gettext("sent, and it is not known whether they arrived"),
     }
     return told[outcome]

@@ -180,6 +180,13 @@ def _altered(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", ""))}
 
 
+def _repaired(data: Data) -> str:
+    names = str(data.get("repairs", "")).split("+")
+    done = ", ".join(str(_REPAIRS.get(name, name)) for name in names)
+    form = gettext("A message in %(folder)s was copied after a repair: %(done)s.")
+    return f"{form % {'folder': words.folder(data.get('folder', '')), 'done': done}} {_cause(data)}".strip()
+
+
 def _flags_lost(data: Data) -> str:
     messages = int(data.get("messages", 0))
     form = ngettext(
@@ -243,6 +250,17 @@ _RENAMED: Final[dict[str, Words]] = {
     "parent": gettext_lazy("the folder around it is renamed"),
     "rule": gettext_lazy("a rule says so"),
     "guessed_prefix": gettext_lazy("the prefix that all folders share is left off"),
+}
+_REPAIRS: Final[dict[str, Words]] = {
+    "nul": gettext_lazy("NUL characters replaced"),
+    "line-ends": gettext_lazy("line ends made whole"),
+    "mbox-line": gettext_lazy("the line of an old mail file taken off its beginning"),
+    "separator": gettext_lazy("the missing blank line between header and text put in"),
+    "header-line": gettext_lazy("a broken header line joined to the one before"),
+    "header-8bit": gettext_lazy("the letters of its header encoded"),
+    "long-lines": gettext_lazy("long lines encoded anew"),
+    "long-lines-signed": gettext_lazy("long lines encoded anew, which breaks its signature"),
+    "read-receipt": gettext_lazy("its request for a read receipt disarmed"),
 }
 _LEFT_OUT: Final[dict[str, Words]] = {
     "unspeakable_name": gettext_lazy("its name holds characters that no mail program can name"),
@@ -350,6 +368,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.folder.counts_differ": _counts_differ,
     "account.message.left_behind": _left_behind,
     "account.message.altered": _altered,
+    "account.message.repaired": _repaired,
     "account.flags.lost": _flags_lost,
     "account.dates.from_headers": _dates_from_headers,
     "account.source.uidl_format": _uidl_format,

@@ -191,7 +191,7 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
 def _left_messages(ledger: Ledger, passed: PassResult, named: frozenset[Outcome]) -> Iterator[LeftMessage]:
     paths = {folder.source.raw: folder.source for folder in passed.folders}
     for row in ledger.left_behind():
-        if row.outcome not in named:
+        if row.outcome not in named or row.outcome.is_on_target:
             continue
         path = paths.get(row.folder, FolderPath(row.folder))
         yield LeftMessage(path.display, row.uid, row.outcome, row.code, row.reply)

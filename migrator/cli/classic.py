@@ -20,7 +20,6 @@ _REFUSED: Final = {
     "delete": "--delete: removing mail from the old server is not offered; its mail stays as it is until somebody "
     "who has seen the new mailboxes removes it there.",
     "copy_mailbox_class": "--copyMailboxClass: classes of mailboxes are not copied; their messages are.",
-    "fix_long_lines": "--fixLongLines: messages are copied as they are; no line of theirs is cut.",
 }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any, Final
 
 from migrator.cli.classic import ACCOUNTS_MOVER, IMAP_MOVER, POP_MOVER
+from migrator.cli.repair_options import line_octets
 
 NOTE: Final = """\
 Passwords:
@@ -76,7 +76,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_argument("--byOne", dest="by_one", action="store_true")
     flags.add_argument("--noACL", dest="no_acl", action="store_true")
     flags.add_argument(
-        "--fixLongLines", dest="fix_long_lines", metavar="NUMBER", type=_line_octets, help=argparse.SUPPRESS
+        "--fixLongLines", dest="fix_long_lines", metavar="NUMBER", type=line_octets, help="no longer lines"
     )
     flags.add_argument("--copyMailboxClass", dest="copy_mailbox_class", action="store_true", help=argparse.SUPPRESS)
 
@@ -84,9 +84,3 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 def _add_flags_of_both(flags: argparse._ArgumentGroup) -> None:
     flags.add_argument("--notimeout", dest="no_timeout", action="store_true", help="wait up to an hour for an answer")
     flags.add_argument("--delete", action="store_true", help=argparse.SUPPRESS)
-
-
-def _line_octets(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError("must be a number of bytes")
-    return int(text)

@@ -16,6 +16,7 @@ from migrator.cli.crew import Crew
 from migrator.cli.doors import BadInput, Door
 from migrator.cli.ledgers import FileLedgers, RehearsalLedgers, default_path
 from migrator.cli.options import parse
+from migrator.cli.repair_options import with_repairs
 from migrator.cli.stopping import Interrupts
 from migrator.cli.terminal import Terminal, counted, printable
 from migrator.cli.watch import AccountWatch, Board, sentence_of_error
@@ -197,7 +198,7 @@ def _choices(options: argparse.Namespace, most_named: int, users: Iterable[tuple
     )
     level = VerifyLevel(options.verify) if options.verify else None
     named = frozenset(Outcome) if options.verbose else MISSED
-    return Choices(policy, limits_of(options), level, named, most_named)
+    return Choices(with_repairs(policy, options), limits_of(options), level, named, most_named)
 
 
 def _ledgers(options: argparse.Namespace) -> FileLedgers | RehearsalLedgers:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from migrator.cli import classic_options
+from migrator.cli import classic_options, repair_options
 from migrator.cli.ledgers import default_path
 from migrator.transfer.verify import VerifyLevel
 
@@ -362,6 +362,7 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
+    repair_options.add(group)
     group.add_argument(
         "--verify",
         choices=[level.value for level in VerifyLevel],

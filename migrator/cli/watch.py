@@ -19,6 +19,7 @@ from migrator.events import (
     GrantLost,
     MessageAltered,
     MessageLeftBehind,
+    MessageRepaired,
     PassPlanned,
     Progress,
     Reconnecting,
@@ -36,6 +37,7 @@ OUTCOMES: Final = {
     Outcome.UNREADABLE: "left behind: the old server cannot hand it out",
     Outcome.VANISHED: "removed from the old mailbox while it was copied",
     Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
+    Outcome.REPAIRED: "copied, repaired",
     Outcome.UNCONFIRMED: "sent, and the answer was lost: nobody knows whether it arrived, and it is not sent again",
 }
 RENAMINGS: Final = {
@@ -234,11 +236,8 @@ def sentence_of(event: Event) -> str | None:
             return f"Comparing {counted(event.messages, 'message')}."
         case FolderRenamed() | FolderLeftOut() | FolderFailed():
             return _sentence_of_folder(event)
-        case MessageLeftBehind():
-            reason = f" {_with_reply(event.error)}" if event.error else ""
-            return f"Folder {event.folder}, UID {event.uid}: {OUTCOMES[event.outcome]}.{reason}"
-        case MessageAltered():
-            return f"Folder {event.folder}, UID {event.uid}: copied, but its {event.what} could not be kept."
+        case MessageLeftBehind() | MessageAltered() | MessageRepaired():
+            return _sentence_of_message(event)
         case FlagsLost() | GrantLost() | DatesFromHeaders() | UidlFormat():
             return _sentence_of_fidelity(event)
         case CountsDiffer():
@@ -246,6 +245,17 @@ def sentence_of(event: Event) -> str | None:
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def _sentence_of_message(event: MessageLeftBehind | MessageAltered | MessageRepaired) -> str:
+    place = f"Folder {event.folder}, UID {event.uid}"
+    if isinstance(event, MessageLeftBehind):
+        reason = f" {_with_reply(event.error)}" if event.error else ""
+        return f"{place}: {OUTCOMES[event.outcome]}.{reason}"
+    if isinstance(event, MessageRepaired):
+        reason = f" The new server had refused it: {_with_reply(event.error)}" if event.error else ""
+        return f"{place}: copied after repair ({event.repairs}).{reason}"
+    return f"{place}: copied, but its {event.what} could not be kept."
 
 
 def _sentence_of_fidelity(event: FlagsLost | GrantLost | DatesFromHeaders | UidlFormat) -> str:

@@ -17,6 +17,7 @@ from migrator.mail import DateOrigin, Digest, Flags, Folder, FolderPath, Message
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind, Record
 from migrator.transfer.match import Candidates
+from migrator.transfer.mending import Course, Mended
 from migrator.transfer.plan import Depth, FlagTable, Pending, kept_flags
 from migrator.transfer.terms import Tally
 
@@ -82,6 +83,8 @@ class FolderPass:
     error: MigratorError | None = None
     tally: Tally = field(default_factory=Tally)
     altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
+    courses: dict[int, Course] = field(default_factory=dict)  # UID -> how far its repairs are
+    mended: dict[int, Mended] = field(default_factory=dict)  # UID -> what was done to it, before it is settled
     unplaced: dict[int, Record] = field(default_factory=dict)
     lost_flags: Counter[str] = field(default_factory=Counter)  # flags the target does not keep -> messages
     date_origins: Counter[DateOrigin] = field(default_factory=Counter)  # where dates are from that no server keeps
@@ -195,11 +198,19 @@ class FolderPass:
         """Record a stored bundle."""
         for message, target_uid in zip(messages, target_uids or [0] * len(messages), strict=True):
             assert message.digest is not None
+            mended = self.mended.get(message.uid)
             record = self._settle(
-                message.uid, Outcome.COPIED, target_uid, message.size_bytes, message.digest, message.internal_date
+                message.uid,
+                Outcome.COPIED if mended is None else Outcome.REPAIRED,
+                target_uid,
+                message.size_bytes if mended is None else mended.size_bytes,
+                message.digest,
+                message.internal_date,
             )
             if message.date_origin is not None:
                 self.date_origins[message.date_origin] += 1
+            if mended is not None:
+                self._note_mended(message.uid, mended)
             if not target_uid:
                 self.unplaced[message.uid] = record
             self.tally.appended_bytes += message.size_bytes
@@ -209,9 +220,18 @@ class FolderPass:
     def settle_found(self, uid: int, target_uid: int, size_bytes: int, digest: Digest) -> None:
         """Record a message that the target holds already: our own, when our appends began before its UID."""
         ours = self.state.ours_from is not None and target_uid >= self.state.ours_from
-        self._settle(uid, Outcome.COPIED if ours else Outcome.ALREADY_THERE, target_uid, size_bytes, digest)
+        mended = self.mended.get(uid)
+        outcome = Outcome.ALREADY_THERE if not ours else Outcome.REPAIRED if mended else Outcome.COPIED
+        self._settle(uid, outcome, target_uid, mended.size_bytes if mended else size_bytes, digest)
+        if mended is not None and ours:
+            self._note_mended(uid, mended)
         self._own_uids.append(target_uid)
         self.tally.already_there += 1
+
+    def _note_mended(self, uid: int, mended: Mended) -> None:
+        row = (self.key, self.state.source_uidvalidity, uid)
+        reply = mended.refusal.reply if mended.refusal else ""
+        self._rows.append(LeftBehind(*row, Outcome.REPAIRED, mended.names, reply))
 
     def settle_left(
         self,

@@ -54,7 +54,7 @@ class Knowledge:
                 self._uids.append(record.uid)
                 self._targets.append(record.target_uid)
                 self.unplaced.pop(record.uid, None)
-            elif record.outcome is Outcome.COPIED:
+            elif record.outcome in (Outcome.COPIED, Outcome.REPAIRED):
                 self.unplaced[record.uid] = record
 
     def _order(self) -> None:

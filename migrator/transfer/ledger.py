@@ -133,7 +133,10 @@ class FolderState:
 
 
 class LeftBehind(NamedTuple):
-    """A message that is not on the target: a row of its own, for the pages people read. Replaced with its outcome."""
+    """A message that is not on the target, or not as it was: a row of its own, for the pages people read.
+
+    Replaced with its outcome. Of a repaired message ``code`` names the repairs, ``reply`` is the refusal before them.
+    """
 
     folder: bytes
     source_uidvalidity: int

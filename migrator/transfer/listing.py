@@ -255,7 +255,8 @@ def _adopt(folder: FolderPass, rows: Sequence[LeftBehind]) -> None:
     """Take over the rows of messages left behind; those of another numbering go."""
     for row in rows:
         if row.source_uidvalidity == folder.state.source_uidvalidity and folder.state.totals:
-            folder.left_behind[row.uid] = row
+            if not row.outcome.is_on_target:  # what was repaired is there
+                folder.left_behind[row.uid] = row
         else:
             folder.resolved.append((row.folder, row.source_uidvalidity, row.uid))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from migrator.mail import DELETED, Flags, Folder, MessageMeta, Outcome
 from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import FolderState
+from migrator.transfer.repairs import LONGEST_LINE, SHORTEST_LIMIT, Repair
 
 
 class Mode(StrEnum):
@@ -31,6 +32,13 @@ class CopyPolicy:
     rules: FolderRules = field(default_factory=FolderRules)
     # what the target calls another user of the source, None for one nobody there is; without it no grants are copied
     name_of: Callable[[str], str | None] | None = None
+    repairs: frozenset[Repair] = frozenset()  # done to what the target refuses as it is, and to nothing else
+    repairs_ahead: frozenset[Repair] = frozenset()  # done to every message with the fault, before it is sent
+    longest_line: int = LONGEST_LINE  # for the repair of long lines
+
+    def __post_init__(self) -> None:
+        if self.longest_line < SHORTEST_LIMIT:
+            raise ValueError(f"lines cannot be made shorter than {SHORTEST_LIMIT} octets")
 
 
 class Depth(StrEnum):

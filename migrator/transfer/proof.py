@@ -315,7 +315,7 @@ class FolderCheck:
         recorded = (
             (uid, number & _OUTCOME)
             for uid, number in self._outcomes.items()
-            if not _is_on_target(number & _OUTCOME) and number & ~_OUTCOME in standings
+            if _has_row(number & _OUTCOME) and number & ~_OUTCOME in standings
         )
         expected = next(recorded, None)
         for row in rows:
@@ -405,6 +405,11 @@ def _standing(leaf: Leaf, state: FolderState) -> int:
     if leaf.target_uidvalidity == state.target_uidvalidity:
         return _NOW
     return _ELSEWHERE if leaf.target_uidvalidity else _BEFORE_OPENING
+
+
+def _has_row(outcome: int) -> bool:
+    """What is not on the target has a row, and what is there in a mended form."""
+    return not _is_on_target(outcome) or outcome == Outcome.REPAIRED
 
 
 def _is_on_target(outcome: int) -> bool:

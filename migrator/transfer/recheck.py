@@ -164,7 +164,7 @@ class _Folder:
                     continue
                 self._unplaced.discard(record.uid)
                 self._places.put(record.target_uid, len(self._dates))
-                is_dated = record.outcome is Outcome.COPIED and record.internal_date is not None
+                is_dated = record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None
                 self._dates.append(record.internal_date if is_dated and record.internal_date is not None else _NO_DATE)
                 self._hashes += record.canonical
 

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Patience, Radius, Side
-from migrator.events import MessageAltered, MessageLeftBehind, Progress
+from migrator.events import MessageAltered, MessageLeftBehind, MessageRepaired, Progress
 from migrator.mail import Message, Outcome
 from migrator.stores.base import ReadRequest, Receipt, ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.transfer.folder_pass import FlagChange, FolderPass
 from migrator.transfer.hasher import Hasher
 from migrator.transfer.ledger import Ledger
+from migrator.transfer.mending import Course, Mended, Workpiece, begin_course
 from migrator.transfer.plan import Mode
+from migrator.transfer.repairs import Repair
 from migrator.transfer.terms import PassMemory, Place, Terms
 
 COMMIT_SECONDS: Final = 2.0
@@ -53,7 +55,9 @@ class Stream:
         self._by_source = {folder.key: folder for folder in folders}
         self._by_target = {folder.target_path.raw: folder for folder in folders}
         self._terms, self._memory = terms, memory
-        self._limit = target.features.append_limit_bytes
+        told, learned = target.features.append_limit_bytes, memory.learned_limit_bytes
+        self._limit = min((limit for limit in (told, learned) if limit is not None), default=None)
+        self._ahead = [repair for repair in Repair if repair in terms.policy.repairs_ahead]
         self._last_commit = terms.clock.monotonic()
         self._uncommitted = 0
         self._fatal: MigratorError | None = None
@@ -145,10 +149,13 @@ class Stream:
         if message.size_bytes == 0:
             self._leave(folder, uid, Outcome.EMPTY)
             return False
-        if self._limit is not None and message.size_bytes > self._limit:
-            self._leave(folder, uid, Outcome.TOO_BIG)
+        course = folder.courses.get(uid) if folder.courses else None
+        if course is None and self._is_too_big(folder, message):
             return False
-        if message.whole is not None:
+        if course is not None or self._ahead:
+            if not self._mend(folder, message, course):
+                return False
+        elif message.whole is not None:
             self._hasher.take(message)
             if len(folder.candidates) and self._is_found(folder, message):
                 return False
@@ -158,6 +165,51 @@ class Stream:
         if folder.altered:
             _alter(message, folder.altered.get(uid, ()))
         return True
+
+    def _is_too_big(self, folder: FolderPass, message: Message) -> bool:
+        """Leave a message behind that is bigger than the target takes; True when it is."""
+        if self._limit is None or message.size_bytes <= self._limit:
+            return False
+        self._leave(folder, message.uid, Outcome.TOO_BIG)
+        return True
+
+    def _mend(self, folder: FolderPass, message: Message, course: Course | None) -> bool:
+        """Mend a message as far as its course goes; False when it is settled without being sent."""
+        piece = Workpiece(message)
+        if course is None and self._was_there(folder, message, piece):
+            return False
+        is_next = self._apply(folder, message, piece, course)
+        if course is not None and not is_next and not course.is_again:
+            piece.close()
+            self._leave(folder, message.uid, Outcome.REFUSED, course.error)
+            return False
+        if course is not None:
+            course.is_again = False
+        if self._is_too_big(folder, message) or (len(folder.candidates) and self._is_found(folder, message)):
+            piece.close()
+            return False
+        return True
+
+    def _was_there(self, folder: FolderPass, message: Message, piece: Workpiece) -> bool:
+        """Match a message as the source has it, before it is mended ahead."""
+        message.digest = piece.original
+        if len(folder.candidates) and self._is_found(folder, message):
+            piece.close()
+            return True
+        return False
+
+    def _apply(self, folder: FolderPass, message: Message, piece: Workpiece, course: Course | None) -> bool:
+        """Mend what is mended ahead, do again what was done before, and one repair more; True when that was found."""
+        longest = self._terms.policy.longest_line
+        before = [*(course.done if course else ()), *self._ahead]
+        repairs = [repair for repair in dict.fromkeys(before) if piece.mend(repair, longest)]
+        is_next = course is not None and course.mend(piece, longest)
+        if course is not None and is_next:
+            repairs.append(course.done[-1])
+        piece.give_to(message)
+        if repairs:
+            folder.mended[message.uid] = Mended(tuple(repairs), piece.size_bytes, course.error if course else None)
+        return is_next
 
     def _is_found(self, folder: FolderPass, message: Message) -> bool:
         self._hasher.wait([message])
@@ -210,6 +262,8 @@ class Stream:
                 continue
             self._hasher.wait(receipt.messages)
             folder.settle_appended(receipt.messages, receipt.target_uids)
+            if folder.mended:
+                self._tell_mended(folder, receipt.messages)
             self._terms.sink.emit(
                 Progress(messages=len(receipt.messages), size_bytes=sum(m.size_bytes for m in receipt.messages))
             )
@@ -222,11 +276,19 @@ class Stream:
         if error.radius is Radius.MESSAGE:
             uids = [message.uid for message in receipt.messages]
             folder.unfeed(uids)
+            if error.code == "message.too_big" and len(uids) == 1:
+                self._learn_limit(receipt.messages[0].size_bytes)
             refused.append(Group(folder, uids, max(1, len(uids) // 2), error))
         elif error.radius is Radius.FOLDER and error.patience is not Patience.NOW:
             folder.error = error
         else:
             self._fatal = self._fatal or error
+
+    def _learn_limit(self, refused_bytes: int) -> None:
+        """Send nothing of this size again: a server without APPENDLIMIT tells by refusing."""
+        limit = refused_bytes - 1
+        if self._limit is None or limit < self._limit:
+            self._limit = self._memory.learned_limit_bytes = limit
 
     def _commit_when_due(self, settled: int) -> None:
         self._uncommitted += settled
@@ -256,8 +318,9 @@ class Stream:
 
     def _chance(self, group: Group, groups: deque[Group]) -> None:
         folder = group.folder
-        if len(group.uids) == 1 and group.error is not None and not self._may_alter(folder, group.uids[0], group.error):
-            self._leave(folder, group.uids[0], OUTCOME_BY_CODE.get(group.error.code, Outcome.REFUSED), group.error)
+        uid, error = group.uids[0], group.error
+        if len(group.uids) == 1 and error is not None and not self._may_go_again(folder, uid, error):
+            self._leave(folder, uid, OUTCOME_BY_CODE.get(error.code, Outcome.REFUSED), error)
             return
         refused = self._carry([self._request(folder, group.uids)], group.bundle_messages)
         blamed = {uid for again in refused for uid in again.uids}
@@ -271,6 +334,34 @@ class Stream:
         middle = (len(missing) + 1) // 2
         halves = [half for half in (missing[:middle], missing[middle:]) if half]
         groups.extendleft(Group(folder, half, group.bundle_messages, group.error) for half in reversed(halves))
+
+    def _may_go_again(self, folder: FolderPass, uid: int, error: MigratorError) -> bool:
+        return self._may_alter(folder, uid, error) or self._may_mend(folder, uid, error)
+
+    def _may_mend(self, folder: FolderPass, uid: int, error: MigratorError) -> bool:
+        """Say whether a message that was refused alone may go again: as it is, or after one repair more."""
+        allowed = self._terms.policy.repairs
+        course = folder.courses.get(uid)
+        if course is not None:
+            return course.take_refusal(error, allowed)
+        course = begin_course(error, allowed)
+        if course is None:
+            return False
+        folder.courses[uid] = course
+        return True
+
+    def _tell_mended(self, folder: FolderPass, messages: Sequence[Message]) -> None:
+        for message in messages:
+            mended = folder.mended.get(message.uid)
+            if mended is not None:
+                self._terms.sink.emit(
+                    MessageRepaired(
+                        folder=folder.source.path.display,
+                        uid=message.uid,
+                        repairs=mended.names,
+                        error=mended.refusal,
+                    )
+                )
 
     def _may_alter(self, folder: FolderPass, uid: int, error: MigratorError) -> bool:
         """Give up something beside the body, once, when that is what the server refuses."""

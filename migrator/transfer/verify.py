@@ -217,7 +217,7 @@ class _Verify:
             return
         record = pair.records[uid]
         self._report.checked += 1
-        if record.outcome is Outcome.COPIED and _dates_differ(record, meta):
+        if record.outcome is not Outcome.ALREADY_THERE and _dates_differ(record, meta):
             self._find(pair, uid, Difference.DATE)
         wanted = pair.flags.get(uid)
         if wanted is not None and kept_flags(wanted, permanent) != meta.flags:

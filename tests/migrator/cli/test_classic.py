@@ -102,6 +102,7 @@ def test_names_and_passwords_may_hold_what_means_something_in_a_url(mailferry, s
         (["--fetchRFC822"], ["--fetch-rfc822"]),
         (["--byOne"], ["--by-one"]),
         (["--noACL"], ["--no-acl"]),
+        (["--fixLongLines", "998"], ["--fix-long-lines", "998"]),
         (["--dry-run", "--json", "--verify", "digest"], ["--dry-run", "--json", "--verify", "digest"]),
     ],
 )

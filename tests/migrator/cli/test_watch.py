@@ -21,6 +21,7 @@ from migrator.events import (
     GrantLost,
     MessageAltered,
     MessageLeftBehind,
+    MessageRepaired,
     PassPlanned,
     Progress,
     Reconnecting,
@@ -41,6 +42,7 @@ EVENTS: list[tuple[Event, str]] = [
     (FolderFailed(folder="X", error=error("folder.no_permission", reply="[NOPERM]")), "Folder X is not finished. The"),
     (MessageLeftBehind(folder="X", uid=3, outcome=Outcome.TOO_BIG),
      "Folder X, UID 3: left behind: bigger than the new server allows."),
+    (MessageRepaired(folder="X", uid=3, repairs="nul"), "Folder X, UID 3: copied after repair (nul)."),
     (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
     (FlagsLost(folder="X", flag="$Work", messages=1), "Folder X: the flag $Work of 1 message is not kept."),
     (

@@ -633,6 +633,42 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("The new server does not take mail for this recipient from here."),
         N_("Allow this machine to deliver to the recipient, or name the server that holds the mailbox."),
+    # files of mail
+    "file.missing": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("There is no such file or folder of mail on this machine."),
+        N_("Check the path, and whether the disk it is on is mounted."),
+    ),
+    "file.no_permission": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The file or folder of mail may not be read by the user this program runs as."),
+        N_("Run the copy as a user who may read it, as a rule root or the mail user."),
+    ),
+    "file.unreadable": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The file or folder of mail cannot be read: the disk, or what is on it, is damaged."),
+        N_("Look at the machine's log for the disk; copy from a backup if need be."),
+    ),
+    "file.escapes": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("A link leads out of the place where the mail is kept. It was not followed."),
+        N_("See who made the link, and why. If it is right, name the place that it leads to."),
+    ),
+    "file.not_mail": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("This is no file or folder of mail in the form that was named."),
+        N_("Check the path; name a Maildir as maildir:PATH, and one file, or a tree of files, as mbox:PATH."),
+    ),
+    "file.changing": Entry(
+        Radius.ACCOUNT,
+        Patience.NOW,
+        N_("Another program changed the file of mail while it was read. It is read again."),
+        N_("Nothing to do, unless it repeats: then see which program writes to it without locking it."),
     ),
     # names, programs
     "address.bad": Entry(

@@ -160,6 +160,36 @@ class CountsDiffer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsMissing(Event):
+    """Messages of a file of mail carry no field that says whether they were read: they go over as unread.
+
+    Told once for a folder, with their number; it falls as old mail goes.
+    """
+
+    name: ClassVar[str] = "folder.fields_missing"
+    folder: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreExposed(Event):
+    """Others on this machine than the owner may read the mail in ``path``, or change it."""
+
+    name: ClassVar[str] = "store.exposed"
+    path: str
+    is_writable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSkipped(Event):
+    """A file or folder where mail is kept that is not read as mail; ``error`` says why."""
+
+    name: ClassVar[str] = "file.skipped"
+    path: str
+    error: MigratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting(Event):
     """A line was lost; the pass goes on from its ledger after looking at the target."""
 

@@ -1,0 +1,107 @@
+"""What stands in the names and small files of a Maildir: flags, keywords, UIDs, subscriptions. Pure.
+
+Maildir by D. J. Bernstein; Maildir++ and ``maildirfolder`` by S. Varshavchik; ``dovecot-uidlist``, ``dovecot-keywords``
+by Dovecot; ``courierimapuiddb`` by Courier.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from migrator.mail import Flags
+
+_LETTERS: Final = {
+    "D": "\\Draft",
+    "F": "\\Flagged",
+    "P": "$Forwarded",
+    "R": "\\Answered",
+    "S": "\\Seen",
+    "T": "\\Deleted",
+}
+_ATOM: Final = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
+_KEYWORD: Final = re.compile(rb"(\d{1,2}) (.*)")
+_VERSION_1: Final = re.compile(rb"1 (\d+) (\d+)\s*")
+_VERSION_3: Final = re.compile(rb"3 (.*)")
+_TIME: Final = re.compile(rb"(\d{1,19})\.")
+
+
+class UidList(NamedTuple):
+    """The numbers that a server gave; ``uids`` by base name."""
+
+    uidvalidity: int
+    uidnext: int
+    uids: Mapping[bytes, int]
+
+
+def base_of(name: bytes) -> bytes:
+    """Return the part of a file's name that stays when its flags change."""
+    return name.partition(b":")[0]
+
+
+def letters_of(name: bytes) -> str:
+    """Return the letters of a file's flags (``base:2,FS``); empty where there are none."""
+    mark, info = name.rpartition(b":2,")[1:]
+    return info.partition(b",")[0].decode("ascii", "replace") if mark else ""
+
+
+def flags_of(letters: str, keywords: Mapping[str, str]) -> Flags:
+    """Return the flags that ``letters`` mean, small ones by the folder's ``keywords``; unknown ones mean nothing."""
+    found = (_LETTERS.get(letter) or keywords.get(letter) for letter in letters)
+    return frozenset(flag for flag in found if flag)
+
+
+def keywords(written: bytes) -> dict[str, str]:
+    """Read ``dovecot-keywords``: lines of a number from 0 to 25 and a name. Names no IMAP server takes are left out."""
+    found = {}
+    for line in written.splitlines():
+        row = _KEYWORD.fullmatch(line)
+        name = row.group(2).decode("utf-8", "replace").strip() if row else ""
+        if row and int(row.group(1)) < 26 and is_keyword(name):
+            found[chr(ord("a") + int(row.group(1)))] = name
+    return found
+
+
+def is_keyword(name: str) -> bool:
+    """True for a name that IMAP takes as a keyword (RFC 3501 §9, atom)."""
+    return bool(_ATOM.fullmatch(name))
+
+
+def uid_list(written: bytes) -> UidList | None:
+    """Read ``dovecot-uidlist`` (versions 1 and 3) or ``courierimapuiddb``; None for anything else."""
+    head, _, rest = written.partition(b"\n")
+    if found := _VERSION_1.fullmatch(head):
+        uidvalidity, uidnext = int(found.group(1)), int(found.group(2))
+    elif found := _VERSION_3.fullmatch(head):
+        fields = {field[:1]: field[1:] for field in found.group(1).split()}
+        if not (fields.get(b"V", b"").isdigit() and fields.get(b"N", b"").isdigit()):
+            return None
+        uidvalidity, uidnext = int(fields[b"V"]), int(fields[b"N"])
+    else:
+        return None
+    uids = {}
+    for line in rest.splitlines():
+        number, _, last = line.partition(b" ")
+        name = last.partition(b":")[2] if head.startswith(b"3") else last
+        if number.isdigit() and name:
+            uids[base_of(name.strip())] = int(number)
+    return UidList(uidvalidity, uidnext, uids)
+
+
+def subscriptions(written: bytes) -> frozenset[bytes]:
+    """Read Dovecot's ``subscriptions`` (both versions) or ``courierimapsubscribed``: names as IMAP has them, no prefix.
+
+    Dovecot's version 2 parts the levels by TAB.
+    """
+    lines = written.splitlines()
+    if lines and lines[0].startswith(b"V\t"):
+        lines = [line.replace(b"\t", b".") for line in lines[2:]]
+    names = (line.strip() for line in lines)
+    return frozenset(name.removeprefix(b"INBOX.") for name in names if name)
+
+
+def arrival(name: bytes) -> tuple[int, bytes]:
+    """Return what orders files nobody numbered: the time at the front of the name, then the name."""
+    found = _TIME.match(name)
+    return (int(found.group(1)) if found else 0), name

@@ -1,0 +1,166 @@
+"""The index of one mbox: where each message is, and its key, by which every reading is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from migrator.errors import MigratorError, Side
+from migrator.mail import Flags, FolderPath, MessageMeta
+from migrator.stores import mbox_scan, mbox_syntax
+from migrator.stores.file_access import pieces, pieces_with_crlf, with_crlf
+from migrator.stores.file_numbering import KEY_BYTES, Keys, ServerNumbers
+from migrator.stores.mbox_lock import Lock
+from migrator.stores.mbox_scan import Piece, Window
+from migrator.stores.mbox_syntax import HEADER_LIMIT, Base
+
+NO_DATE: Final = -1
+WHOLE_BYTES: Final = 256 * 1024  # a message up to this size is hashed in one go
+
+
+class Signature(NamedTuple):
+    """What changes when a file is changed."""
+
+    device: int
+    inode: int
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Signature:
+        """Take it from what the system tells of a file."""
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(slots=True, eq=False)
+class Contents:
+    """The messages of one mbox in their order, without pseudo messages. Packed: about 64 octets a message."""
+
+    signature: Signature
+    starts: array[int] = field(default_factory=lambda: array("Q"))
+    ends: array[int] = field(default_factory=lambda: array("Q"))
+    sizes: array[int] = field(default_factory=lambda: array("Q"))
+    dates: array[int] = field(default_factory=lambda: array("q"))
+    zones: array[int] = field(default_factory=lambda: array("h"))
+    flags: array[int] = field(default_factory=lambda: array("L"))
+    server_uids: array[int] = field(default_factory=lambda: array("Q"))
+    keys: Keys = field(default_factory=Keys)
+    base: Base | None = None
+    without_fields: int = 0  # messages of which nothing says whether they were read
+    flag_sets: list[Flags] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def server_numbers(self) -> ServerNumbers | None:
+        """The numbering that stands in the file, None when there is none."""
+        if self.base is None:
+            return None
+        return ServerNumbers(self.base.uidvalidity, self.base.last_uid + 1, self.server_uids)
+
+
+@dataclass(slots=True, eq=False)
+class MboxIndex:
+    """Contents with the numbers the messages are known by."""
+
+    contents: Contents
+    uidvalidity: int
+    uidnext: int
+    uids: array[int]
+    path: Path
+
+    def is_current(self) -> bool:
+        try:
+            return Signature.of(self.path.stat()) == self.contents.signature
+        except OSError:
+            return False
+
+    def position(self, uid: int) -> int | None:
+        """Return where ``uid`` stands, None when there is no such message."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else None
+
+    def metas(self, path: FolderPath, after_uid: int) -> Iterator[MessageMeta]:
+        found = self.contents
+        for at in range(bisect_right(self.uids, after_uid), len(self.uids)):
+            date = found.dates[at]
+            flags = found.flag_sets[found.flags[at]]
+            yield MessageMeta(
+                path, self.uids[at], found.sizes[at], None if date == NO_DATE else date, found.zones[at], flags
+            )
+
+
+def read_contents(descriptor: int, zone_minutes: int, lock: Lock) -> Contents:
+    """Read where everything is in an mbox that nobody changes meanwhile. Raises ``MigratorError``."""
+    about = os.fstat(descriptor)
+    contents = Contents(Signature.of(about))
+    numbers: dict[Flags, int] = {}
+    window = Window(descriptor, about.st_size)
+    for piece in mbox_scan.messages(window, zone_minutes):
+        lock.refresh()
+        contents.base = contents.base or piece.state.base
+        if not piece.state.is_pseudo:
+            _add(contents, piece, about, descriptor, window)
+            contents.flags.append(numbers.setdefault(piece.state.flags, len(numbers)))
+    contents.flag_sets = list(numbers)
+    if Signature.of(os.fstat(descriptor)) != contents.signature:
+        raise MigratorError("file.changing", side=Side.SOURCE, reply="it changed while it was listed")
+    return contents
+
+
+def literal(raw: bytes) -> bytes:
+    """Return a message as IMAP carries it: ``raw`` as it stands in the file, without the fields of its state."""
+    length = mbox_syntax.header_length(raw[:HEADER_LIMIT])
+    return with_crlf(mbox_syntax.without_state(raw[:length]) + raw[length:])
+
+
+def literal_pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """Yield the same piece by piece, for messages too big to be held."""
+    head = b"".join(pieces(descriptor, start, min(end, start + HEADER_LIMIT)))
+    length = mbox_syntax.header_length(head)
+
+    def parts() -> Iterator[bytes]:
+        yield mbox_syntax.without_state(head[:length])
+        yield head[length:]
+        yield from pieces(descriptor, start + len(head), end)
+
+    return pieces_with_crlf(parts())
+
+
+def new_hash() -> hashlib.blake2b:
+    """Return the hash that keys are made with."""
+    return hashlib.blake2b(digest_size=KEY_BYTES)
+
+
+def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: int, window: Window) -> None:
+    hashed = new_hash()
+    size = 0
+    if piece.end - piece.start <= WHOLE_BYTES:
+        body = literal(window.read(piece.start, piece.end - piece.start))
+        hashed.update(body)
+        size = len(body)
+    else:
+        for part in literal_pieces(descriptor, piece.start, piece.end):
+            hashed.update(part)
+            size += len(part)
+    separator = piece.separator
+    date, zone = (separator.date, separator.zone_minutes) if separator else (None, 0)
+    if date is None:
+        date, zone = mbox_syntax.date_of(piece.header)
+    if date is None:
+        date, zone = mbox_syntax.sensible(int(about.st_mtime)), 0
+    contents.starts.append(piece.start)
+    contents.ends.append(piece.end)
+    contents.sizes.append(size)
+    contents.dates.append(NO_DATE if date is None else date)
+    contents.zones.append(zone)
+    contents.server_uids.append(piece.state.uid)
+    contents.keys.append(hashed.digest())
+    contents.without_fields += not (piece.state.is_told or (separator is not None and separator.has_fields))

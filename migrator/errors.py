@@ -633,6 +633,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("The new server does not take mail for this recipient from here."),
         N_("Allow this machine to deliver to the recipient, or name the server that holds the mailbox."),
+    ),
     # files of mail
     "file.missing": Entry(
         Radius.ACCOUNT,

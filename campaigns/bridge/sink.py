@@ -22,6 +22,8 @@ from migrator.errors import MigratorError
 from migrator.events import (
     CountsDiffer,
     Event,
+    FieldsMissing,
+    FileSkipped,
     FlagsLost,
     FolderLeftOut,
     FolderRenamed,
@@ -31,6 +33,7 @@ from migrator.events import (
     MessageRepaired,
     PassPlanned,
     Progress,
+    StoreExposed,
     UidlFormat,
 )
 from migrator.journal import StepBegun, StepEvent, StepKind
@@ -42,7 +45,17 @@ MOST_WAITING: Final = 200
 PREFIX: Final = "account."
 SKIPPED: Final = "skipped"  # the engine's reason for folders that a rule leaves out; others show what is elsewhere, too
 # Every pass finds these anew; a history tells each once.
-_REPEATED: Final = (FolderRenamed, FolderLeftOut, CountsDiffer, FlagsLost, GrantLost, UidlFormat)
+_REPEATED: Final = (
+    FolderRenamed,
+    FolderLeftOut,
+    CountsDiffer,
+    FlagsLost,
+    GrantLost,
+    UidlFormat,
+    FieldsMissing,
+    FileSkipped,
+    StoreExposed,
+)
 
 
 class Pace:

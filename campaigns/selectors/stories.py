@@ -214,6 +214,29 @@ def _uidl_format(data: Data) -> str:
     return form % {"form": data["form"]}
 
 
+def _fields_missing(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "In %(folder)s nothing says of %(n)s message whether it was read: it counts as unread.",
+        "In %(folder)s nothing says of %(n)s messages whether they were read: they count as unread.",
+        messages,
+    )
+    return form % {"folder": words.folder(data.get("folder", "")), "n": f"{messages:,}"}
+
+
+def _store_exposed(data: Data) -> str:
+    if data.get("is_writable"):
+        form = gettext("Everybody on that machine may read and change the mail in %(path)s.")
+    else:
+        form = gettext("Everybody on that machine may read the mail in %(path)s.")
+    return form % {"path": data.get("path", "")}
+
+
+def _file_skipped(data: Data) -> str:
+    sentence = gettext("%(path)s is left out.") % {"path": data.get("path", "")}
+    return f"{sentence} {_cause(data)}".strip()
+
+
 def _counts_differ(data: Data) -> str:
     form = gettext("In %(folder)s the old server counts %(counted)s messages and shows %(listed)s. Those were copied.")
     numbers = {name: f"{int(data.get(name, 0)):,}" for name in ("counted", "listed")}
@@ -372,6 +395,9 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.flags.lost": _flags_lost,
     "account.dates.from_headers": _dates_from_headers,
     "account.source.uidl_format": _uidl_format,
+    "account.folder.fields_missing": _fields_missing,
+    "account.store.exposed": _store_exposed,
+    "account.file.skipped": _file_skipped,
     "account.grant.lost": _grant_lost,
     "batch.created": gettext_lazy("Batch made."),
     "batch.filled": _filled,

@@ -12,6 +12,8 @@ from migrator.events import (
     CountsDiffer,
     DatesFromHeaders,
     Event,
+    FieldsMissing,
+    FileSkipped,
     FlagsLost,
     FolderFailed,
     FolderLeftOut,
@@ -23,6 +25,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    StoreExposed,
     UidlFormat,
 )
 from migrator.limits import Clock
@@ -74,6 +77,9 @@ _TOLD: Final = (
     | Reconnecting
     | UidlFormat
     | DatesFromHeaders
+    | FieldsMissing
+    | FileSkipped
+    | StoreExposed
 )
 
 
@@ -240,6 +246,8 @@ def sentence_of(event: Event) -> str | None:
             return _sentence_of_message(event)
         case FlagsLost() | GrantLost() | DatesFromHeaders() | UidlFormat():
             return _sentence_of_fidelity(event)
+        case FieldsMissing() | StoreExposed() | FileSkipped():
+            return _sentence_of_files(event)
         case CountsDiffer():
             return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
         case Reconnecting():
@@ -269,6 +277,19 @@ def _sentence_of_fidelity(event: FlagsLost | GrantLost | DatesFromHeaders | Uidl
             return _sentence_of_dates(event)
         case UidlFormat():
             return _sentence_of_uidl(event)
+
+
+def _sentence_of_files(event: FieldsMissing | StoreExposed | FileSkipped) -> str:
+    """Return what is to be known of files that mail is read from."""
+    match event:
+        case FieldsMissing():
+            count = counted(event.messages, "message")
+            return f"Folder {event.folder}: nothing says of {count} whether they were read; they count as unread."
+        case StoreExposed():
+            what = "read and change" if event.is_writable else "read"
+            return f"Warning: everybody on this machine may {what} the mail in {event.path}."
+        case FileSkipped():
+            return f"{event.path} is left out. {_with_reply(event.error)}"
 
 
 def _sentence_of_dates(event: DatesFromHeaders) -> str:

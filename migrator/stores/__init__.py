@@ -32,6 +32,8 @@ STORES: Final[dict[str, StoreKind]] = {
     "imap": StoreKind(
         "IMAP", Address.SIGN_IN, "migrator.stores.imap_source:ImapSource", "migrator.stores.imap_target:ImapTarget"
     ),
+    "maildir": StoreKind("Maildir", Address.FILE, "migrator.stores.maildir:MaildirSource"),
+    "mbox": StoreKind("mbox", Address.FILE, "migrator.stores.mbox:MboxSource"),
     "pop3": StoreKind("POP3", Address.SIGN_IN, "migrator.stores.pop3:Pop3Source"),
     "smtp": StoreKind("SMTP", Address.RECIPIENT, target="migrator.stores.smtp:SmtpTarget"),
     "lmtp": StoreKind("LMTP", Address.RECIPIENT, target="migrator.stores.lmtp:LmtpTarget"),

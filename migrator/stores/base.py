@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from migrator.errors import MigratorError
+from migrator.events import EventSink
 from migrator.mail import Flags, Folder, FolderPath, Grant, Message, MessageMeta, NewFolder
 
 
@@ -31,10 +32,12 @@ class Features:
     product: str = ""  # as ID or the greeting tells, for people and profiles
     has_flags: bool = True  # without: nothing is known of flags, so nobody's are set by them
     has_dates: bool = True  # without: a message brings its date when it is read, a scan tells none
+    has_news: bool = False  # people should know something of it: see TellingSource
     names_messages: bool = False  # numbers of messages are remembered by the caller: see NamingSource
     # target: what was stored can be listed and read. Without, nothing whose answer was lost is ever sent again unasked.
     reads_back: bool = True
-    uidl_format: str = ""  # of a POP3 server's names for messages, as Dovecot's pop3_uidl_format spells it
+    # of a POP3 server's names for messages, as Dovecot's pop3_uidl_format spells it; None: not read by POP3
+    uidl_format: str | None = None
 
 
 class MessageName(NamedTuple):
@@ -154,8 +157,16 @@ class NamingSource(SourceStore, Protocol):
         """Take what ``take_fresh_names`` told in earlier sessions, all of it."""
         ...
 
-    def take_fresh_names(self) -> list[MessageName]:
+    def take_fresh_names(self) -> Sequence[MessageName]:
         """Return the names that were numbered since the last call."""
+        ...
+
+
+class TellingSource(SourceStore, Protocol):
+    """A source with ``has_news``: what people should know of it comes out when its folders are listed."""
+
+    def tell_news(self, sink: EventSink) -> None:
+        """Tell what was found since the last call; nothing is told twice."""
         ...
 
 

@@ -8,22 +8,18 @@ a Maildir its name. Keys that are gone are remembered too: what comes back is no
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import struct
 import time
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, NamedTuple
+from itertools import accumulate
+from typing import Final, NamedTuple, overload
 
-from migrator.errors import MigratorError
+from migrator.stores.base import MessageName
 
 KEY_BYTES: Final = 16
-_MAGIC: Final = b"mailferry numbers 1\n"
-_HEAD: Final = struct.Struct("<QQ")
 
 
 def key_of(content: bytes) -> bytes:
@@ -91,11 +87,11 @@ class Numbering:
         self.uidnext = max(self.uidnext, uid + 1)
 
 
-def begin(keys: Sequence[bytes] | Keys, server: ServerNumbers | None, *, is_lasting: bool) -> Numbering:
+def begin(keys: Sequence[bytes] | Keys, server: ServerNumbers | None) -> Numbering:
     """Number messages for the first time: as a server did where it numbered them all, else 1, 2, 3 ...
 
-    What lasts has a UIDVALIDITY nobody had before. What does not is the same for the same keys, so that the next run,
-    which remembers nothing, comes to the same numbers as long as nothing changed.
+    The same keys get the same numbers and the same UIDVALIDITY, so that a run which remembers nothing comes to the
+    numbers of the one before as long as nothing changed.
     """
     numbering = Numbering()
     numbering.is_servers = server is not None and server.is_complete
@@ -107,8 +103,6 @@ def begin(keys: Sequence[bytes] | Keys, server: ServerNumbers | None, *, is_last
         numbering.uidvalidity = server.uidvalidity
     else:
         numbering.uidvalidity = int.from_bytes(key_of(bytes(numbering.keys.packed))[:4], "big") % 0x7FFFFFFF + 1
-    if is_lasting:
-        numbering.uidvalidity = _unheard_of()
     return numbering
 
 
@@ -120,7 +114,7 @@ def with_room(before: Numbering, *, is_lasting: bool) -> Numbering:
     if not is_lasting:
         numbering.uidnext = max(before.uidnext, time.time_ns() // 1000)
         if before.is_servers:
-            numbering.uidvalidity = _unheard_of()
+            numbering.uidvalidity = secrets.randbelow(0x7FFFFFFF) + 1
     return numbering
 
 
@@ -142,7 +136,10 @@ def number_in_order(
             for at in added:
                 numbering.add(keys[at], numbering.uidnext)
             return numbering
-    return begin(keys, server, is_lasting=is_lasting)
+    fresh = begin(keys, server)
+    if before is not None and is_lasting:
+        fresh.uidvalidity = before.uidvalidity + 1
+    return fresh
 
 
 def uids_in_order(keys: Keys, numbering: Numbering) -> array[int]:
@@ -169,59 +166,77 @@ def _known(keys: Keys, before: Keys) -> tuple[int, set[bytes]]:
     return known, skipped
 
 
-def _unheard_of() -> int:
-    return secrets.randbelow(0x7FFFFFFF) + 1
+class Numberings:
+    """The numberings of all folders of a source, and what of them the caller has not kept yet (see NamingSource)."""
+
+    def __init__(self) -> None:
+        self.are_lasting = False  # the caller keeps them from one run to the next
+        self._held: dict[bytes, Numbering] = {}
+        self._kept: dict[bytes, tuple[int, int]] = {}  # UIDVALIDITY, and how many keys of it
+
+    def get(self, folder: bytes) -> Numbering | None:
+        """Return the numbering of a folder, None when it has none yet."""
+        return self._held.get(folder)
+
+    def put(self, folder: bytes, numbering: Numbering) -> None:
+        """Replace the numbering of a folder."""
+        self._held[folder] = numbering
+
+    def recall(self, names: Iterable[MessageName]) -> None:
+        """Take what was kept, ascending by folder, UIDVALIDITY and UID; forget everything else."""
+        self.are_lasting = True
+        self._held.clear()
+        for name in names:
+            numbering = self._held.get(name.folder)
+            if numbering is None or numbering.uidvalidity != name.uidvalidity:
+                numbering = self._held[name.folder] = Numbering(name.uidvalidity)
+            if name.uid:
+                numbering.add(name.name, name.uid)
+        self._kept = {folder: (held.uidvalidity, len(held.uids)) for folder, held in self._held.items()}
+
+    def take_fresh(self) -> Sequence[MessageName]:
+        """Return what is not kept yet; it counts as kept from now on."""
+        parts = []
+        for folder, numbering in self._held.items():
+            uidvalidity, kept = self._kept.get(folder, (0, 0))
+            if numbering.uidvalidity != uidvalidity:
+                parts.append(_Part(folder, numbering, -1))
+            elif kept < len(numbering.uids):
+                parts.append(_Part(folder, numbering, kept))
+            self._kept[folder] = (numbering.uidvalidity, len(numbering.uids))
+        return _FreshNames(parts)
 
 
-class Memory:
-    """A folder of this program's own, in which the numbering of each mail folder is kept. Without one: for the day."""
+class _Part(NamedTuple):
+    folder: bytes
+    numbering: Numbering
+    first: int  # -1: the mark that the numbering was begun comes first
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._kept: dict[bytes, Numbering] = {}
-
-    @property
-    def is_lasting(self) -> bool:
-        """True when the next run remembers, too."""
-        return self._folder is not None
-
-    def recall(self, name: bytes) -> Numbering | None:
-        """Return the numbering of the folder ``name``; None when there is none, or it cannot be read."""
-        if name not in self._kept and self._folder is not None:
-            with suppress(OSError, ValueError, struct.error):
-                self._kept[name] = _unpacked(self._file(name).read_bytes())
-        return self._kept.get(name)
-
-    def keep(self, name: bytes, numbering: Numbering) -> None:
-        """Keep ``numbering``. Raises ``MigratorError`` when it cannot be written: numbers would be given twice."""
-        if self._kept.get(name) is numbering:
-            return
-        if self._folder is not None:
-            try:
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                fresh = self._file(name).with_suffix(f".{os.getpid()}")
-                fresh.write_bytes(_packed(numbering))
-                fresh.replace(self._file(name))
-            except OSError as error:
-                raise MigratorError("ledger.unwritable", reply=f"{error.strerror}: {self._folder}") from error
-        self._kept[name] = numbering
-
-    def _file(self, name: bytes) -> Path:
-        assert self._folder is not None
-        return self._folder / f"{key_of(name).hex()}.numbers"
+    def name(self, at: int) -> MessageName:
+        at += self.first
+        numbering = self.numbering
+        uid, key = (numbering.uids[at], numbering.keys[at]) if at >= 0 else (0, b"")
+        return MessageName(self.folder, numbering.uidvalidity, uid, key)
 
 
-def _packed(numbering: Numbering) -> bytes:
-    body = _HEAD.pack(numbering.uidvalidity, numbering.uidnext) + numbering.uids.tobytes() + numbering.keys.packed
-    return _MAGIC + key_of(body) + body
+class _FreshNames(Sequence[MessageName]):
+    """Names made when they are asked for: of half a million messages they would fill the memory."""
 
+    def __init__(self, parts: Sequence[_Part]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part.numbering.uids) - part.first for part in parts))
 
-def _unpacked(written: bytes) -> Numbering:
-    body = written[len(_MAGIC) + KEY_BYTES :]
-    if not written.startswith(_MAGIC) or written[len(_MAGIC) :][:KEY_BYTES] != key_of(body):
-        raise ValueError("not a numbering, or damaged")
-    uidvalidity, uidnext = _HEAD.unpack_from(body)
-    messages = (len(body) - _HEAD.size) // (8 + KEY_BYTES)
-    uids = array("Q")
-    uids.frombytes(body[_HEAD.size : _HEAD.size + 8 * messages])
-    return Numbering(uidvalidity, uidnext, uids, Keys(body[_HEAD.size + 8 * messages :]))
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, at: int) -> MessageName: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[MessageName]: ...
+    def __getitem__(self, at: int | slice) -> MessageName | Sequence[MessageName]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        if not 0 <= at < len(self):
+            raise IndexError(at)
+        part = bisect_right(self._ends, at)
+        return self._parts[part].name(at - (self._ends[part - 1] if part else 0))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import abc
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 from migrator.errors import MigratorError, Radius, Side
-from migrator.events import EventSink, FileSkipped, Silence, StoreExposed
+from migrator.events import Event, EventSink, FileSkipped, StoreExposed
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Grant, Message, MessageMeta
-from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
+from migrator.stores.base import Features, MessageName, ReadRequest, ScanRequest, Trouble
 from migrator.stores.file_access import exposure, of_one_folder, refusal, shown
-from migrator.stores.file_numbering import Memory
+from migrator.stores.file_numbering import Numberings
 
+_ENDLESS: Final = 1 << 64
 MOST_KEPT: Final = 50_000  # messages of folders whose index is kept beside the one in use
 
 
@@ -43,22 +45,17 @@ Item = TypeVar("Item")
 
 
 class FileSource(abc.ABC, Generic[Index]):
-    """A ``SourceStore`` on the files of this machine; nothing in them is changed.
-
-    ``sink`` is told once of what people should know of the files; ``memory`` is a folder of this program's own, where
-    the numbering of the messages is kept from one run to the next.
-    """
+    """A ``NamingSource`` and ``TellingSource`` on the files of this machine; nothing in them is changed."""
 
     product: ClassVar[str]
     separator: ClassVar[str]
 
-    def __init__(
-        self, path: Path, limits: Limits | None = None, *, sink: EventSink | None = None, memory: Path | None = None
-    ) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
         self.path = path
         self._limits = limits or Limits()
-        self._sink = sink or Silence()
-        self._memory = Memory(memory)
+        self._news: list[Event] = []
+        self._numberings = Numberings()
+        self._listed_to: dict[bytes, int] = {}  # the first UID that the last listing did not know
         self._indexes: OrderedDict[bytes, Index] = OrderedDict()
         self._places: dict[bytes, Path] = {}
         self._told: set[str] = set()
@@ -66,10 +63,23 @@ class FileSource(abc.ABC, Generic[Index]):
 
     @property
     def features(self) -> Features:
-        return Features(product=self.product)
+        return Features(product=self.product, names_messages=True, has_news=True)
 
     def prefix(self) -> tuple[str, str | None]:
         return "", self.separator
+
+    def recall(self, names: Iterable[MessageName]) -> None:
+        self._numberings.recall(names)
+        self._indexes.clear()
+        self._listed_to.clear()
+
+    def take_fresh_names(self) -> Sequence[MessageName]:
+        return self._numberings.take_fresh()
+
+    def tell_news(self, sink: EventSink) -> None:
+        news, self._news = self._news, []
+        for event in news:
+            sink.emit(event)
 
     @abc.abstractmethod
     def folders(self) -> list[Folder]:
@@ -126,7 +136,10 @@ class FileSource(abc.ABC, Generic[Index]):
 
     def _scan(self, request: ScanRequest) -> Iterator[MessageMeta | Trouble]:
         try:
-            yield from self._index(request.path, request.uidvalidity).metas(request.path, request.after_uid)
+            # What came since the last listing has numbers that nobody keeps yet.
+            end = self._listed_to.get(request.path.raw, _ENDLESS) if self._numberings.are_lasting else _ENDLESS
+            metas = self._index(request.path, request.uidvalidity).metas(request.path, request.after_uid)
+            yield from takewhile(lambda meta: meta.uid < end, metas)
         except MigratorError as error:
             yield _trouble(request.path, error)
 
@@ -146,6 +159,7 @@ class FileSource(abc.ABC, Generic[Index]):
                 raise MigratorError("line.lost", side=Side.SOURCE, reply="the source was closed meanwhile")
 
     def _describe(self, path: FolderPath, index: Index, *, subscribed: bool) -> Folder:
+        self._listed_to[path.raw] = index.uidnext
         return Folder(
             path,
             subscribed=subscribed,
@@ -169,11 +183,11 @@ class FileSource(abc.ABC, Generic[Index]):
         except OSError as error:
             raise refusal(error, path) from error
         if is_writable is not None and self._is_news(f"exposed {path}"):
-            self._sink.emit(StoreExposed(path=shown(path), is_writable=is_writable))
+            self._news.append(StoreExposed(path=shown(path), is_writable=is_writable))
 
     def _tell_skipped(self, path: Path, error: MigratorError) -> None:
         if self._is_news(f"skipped {path}"):
-            self._sink.emit(FileSkipped(path=shown(path), error=of_one_folder(error)))
+            self._news.append(FileSkipped(path=shown(path), error=of_one_folder(error)))
 
     def _is_news(self, what: str) -> bool:
         is_news = what not in self._told

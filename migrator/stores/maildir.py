@@ -145,12 +145,12 @@ class MaildirSource(FileSource[MaildirIndex]):
 
     def _number(self, path: FolderPath, folder: Path, files: Mapping[bytes, bytes]) -> Numbering:
         listed = self._uid_list(folder)
-        numbering = self._memory.recall(path.raw)
+        numbering = self._numberings.get(path.raw)
         if numbering is None:
-            numbering = _begin(files, listed, is_lasting=self._memory.is_lasting)
+            numbering = _begin(files, listed)
         else:
-            numbering = _extend(numbering, files, listed, is_lasting=self._memory.is_lasting)
-        self._memory.keep(path.raw, numbering)
+            numbering = _extend(numbering, files, listed, is_lasting=self._numberings.are_lasting)
+        self._numberings.put(path.raw, numbering)
         return numbering
 
     def _uid_list(self, folder: Path) -> names.UidList | None:
@@ -224,13 +224,13 @@ def _list(folder: Path) -> dict[bytes, bytes]:
     return found
 
 
-def _begin(files: Mapping[bytes, bytes], listed: names.UidList | None, *, is_lasting: bool) -> Numbering:
+def _begin(files: Mapping[bytes, bytes], listed: names.UidList | None) -> Numbering:
     """Number a folder for the first time: as the server did where it knows every file."""
     order = listed.uids if listed else {}
     bases = sorted(_by_arrival(files), key=lambda base: order.get(base, _UNLISTED))
     uids = [order.get(base, 0) for base in bases]
     server = ServerNumbers(listed.uidvalidity, listed.uidnext, uids) if listed else None
-    return begin([key_of(base) for base in bases], server, is_lasting=is_lasting)
+    return begin([key_of(base) for base in bases], server)
 
 
 def _extend(

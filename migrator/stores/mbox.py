@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from migrator.errors import MigratorError, Side
-from migrator.events import EventSink, FieldsMissing
+from migrator.events import FieldsMissing
 from migrator.limits import Clock, Limits, SystemClock
 from migrator.mail import Folder, FolderPath, Message
 from migrator.stores import maildir_names
@@ -45,15 +45,13 @@ class MboxSource(FileSource[MboxIndex]):
         path: Path,
         limits: Limits | None = None,
         *,
-        sink: EventSink | None = None,
-        memory: Path | None = None,
         inbox: Path | None = None,
         zone_minutes: int = 0,
         may_be_missing: bool = False,
         lock_seconds: float = LOCK_SECONDS,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(path, limits, sink=sink, memory=memory)
+        super().__init__(path, limits)
         self._inbox = inbox
         self._zone_minutes = zone_minutes
         self._may_be_missing = may_be_missing
@@ -82,7 +80,7 @@ class MboxSource(FileSource[MboxIndex]):
     def _tell_missing_fields(self, path: FolderPath, index: MboxIndex) -> None:
         messages = index.contents.without_fields
         if messages and self._is_news(f"fields {path.raw!r}"):
-            self._sink.emit(FieldsMissing(folder=path.display, messages=messages))
+            self._news.append(FieldsMissing(folder=path.display, messages=messages))
 
     def _root(self) -> Path:
         return Path(os.path.realpath(self.path if self.path.is_dir() else self.path.parent))
@@ -161,10 +159,10 @@ class MboxSource(FileSource[MboxIndex]):
         numbering = number_in_order(
             contents.keys,
             contents.server_numbers,
-            self._memory.recall(path.raw),
-            is_lasting=self._memory.is_lasting,
+            self._numberings.get(path.raw),
+            is_lasting=self._numberings.are_lasting,
         )
-        self._memory.keep(path.raw, numbering)
+        self._numberings.put(path.raw, numbering)
         uids = uids_in_order(contents.keys, numbering)
         return MboxIndex(contents, numbering.uidvalidity, numbering.uidnext, uids, real)
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar, cast
 
 from migrator.errors import MigratorError, Patience
 from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned, UidlFormat
 from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
-from migrator.stores.base import ScanRequest, SourceStore, TargetStore, Trouble
+from migrator.stores.base import ScanRequest, SourceStore, TargetStore, TellingSource, Trouble
 from migrator.stores.profiles import choose
 from migrator.transfer.folder_pass import FlagChange, FolderPass
 from migrator.transfer.folders import FolderMap, FolderPair, FolderRules, map_folders
@@ -53,7 +53,9 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
     """Return every folder pair with its plan: what waits, what the target holds unclaimed, which flags differ."""
     listing = partial(list_source, source, ledger)
     source_folders, target_folders = _at_once(listing, target.folders, overlap=terms.limits.overlap)
-    if source.features.names_messages:
+    if source.features.has_news:
+        cast(TellingSource, source).tell_news(terms.sink)
+    if source.features.uidl_format is not None:
         terms.sink.emit(UidlFormat(form=source.features.uidl_format))
     if any(state.intent_uidnext is not None for state in ledger.states()):
         target_folders = _wait_until_quiet(target, target_folders, terms)

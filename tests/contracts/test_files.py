@@ -15,30 +15,28 @@ from tests.rigs.mailfiles import write_maildir, write_mbox_tree
 
 
 class TestMboxTree(SourceStoreContract):
-    @pytest.fixture(params=[False, True], ids=["for the day", "remembered"])
-    def peer(self, request: pytest.FixtureRequest, tmp_path: Path) -> Peer:
+    @pytest.fixture
+    def peer(self, tmp_path: Path) -> Peer:
         root = tmp_path / "mail"
-        memory = tmp_path / "memory" if request.param else None
 
         def fill(folders: Mapping[Name, Sequence[Letter]]) -> None:
             write_mbox_tree(root, folders)
 
         def open_store(limits: Limits) -> MboxSource:
-            return MboxSource(root, limits, memory=memory)
+            return MboxSource(root, limits)
 
         return Peer(fill, open_store)
 
 
 class TestMaildir(SourceStoreContract):
-    @pytest.fixture(params=[False, True], ids=["for the day", "remembered"])
-    def peer(self, request: pytest.FixtureRequest, tmp_path: Path) -> Peer:
+    @pytest.fixture
+    def peer(self, tmp_path: Path) -> Peer:
         root = tmp_path / "Maildir"
-        memory = tmp_path / "memory" if request.param else None
 
         def fill(folders: Mapping[Name, Sequence[Letter]]) -> None:
             write_maildir(root, folders)
 
         def open_store(limits: Limits) -> MaildirSource:
-            return MaildirSource(root, limits, memory=memory)
+            return MaildirSource(root, limits)
 
         return Peer(fill, open_store)

@@ -14,6 +14,8 @@ from migrator.events import (
     CountsDiffer,
     DatesFromHeaders,
     Event,
+    FieldsMissing,
+    FileSkipped,
     FlagsLost,
     FolderFailed,
     FolderLeftOut,
@@ -25,6 +27,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    StoreExposed,
     UidlFormat,
 )
 from migrator.mail import Outcome
@@ -61,6 +64,11 @@ EVENTS: list[tuple[Event, str]] = [
     ),
     (GrantLost(folder="X", who="user anna", rights="lrs", reply="no such user"),
      "Folder X: what user anna may (lrs) in the old mailbox is not set on the new server. [no such user]"),
+    (FieldsMissing(folder="X", messages=2),
+     "Folder X: nothing says of 2 messages whether they were read; they count as unread."),
+    (StoreExposed(path="/m", is_writable=False), "Warning: everybody on this machine may read the mail in /m."),
+    (StoreExposed(path="/m", is_writable=True), "Warning: everybody on this machine may read and change the mail in"),
+    (FileSkipped(path="/m/link", error=error("file.escapes", reply="to /etc")), "/m/link is left out. The old server: A link leads"),
     (CountsDiffer(folder="X", counted=5, listed=4), "Folder X: the server counts 5 messages and lists 4."),
     (Reconnecting(error=error("line.lost"), attempt=1), "The old server: The line to the server dropped."),
 ]  # fmt: skip

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 
-from migrator.errors import MigratorError
 from migrator.stores.file_numbering import (
     Keys,
-    Memory,
     Numbering,
+    Numberings,
     ServerNumbers,
     begin,
     key_of,
@@ -67,9 +65,10 @@ def test_no_number_ever_means_two_messages_whatever_happens_to_the_file() -> Non
         numbered: dict[tuple[int, str], int] = {}
         letters, alphabet = "", iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
         numbering: Numbering | None = None
+        is_lasting = dice.random() < 0.5
         for _ in range(25):
             letters = _changed(dice, letters, alphabet)
-            numbering = renumber(letters, numbering, is_lasting=dice.random() < 0.5)
+            numbering = renumber(letters, numbering, is_lasting=is_lasting)
             uids = list(named(letters, numbering))
             assert uids == sorted(uids)
             for uid, letter in named(letters, numbering).items():
@@ -101,7 +100,7 @@ def test_without_memory_the_same_file_has_the_same_numbers_and_another_file_neve
 
 def test_a_servers_numbers_are_taken_when_they_are_whole() -> None:
     whole = ServerNumbers(77, 10, [3, 4, 9])
-    numbering = begin(keys("abc"), whole, is_lasting=False)
+    numbering = begin(keys("abc"), whole)
     assert (numbering.uidvalidity, numbering.uidnext) == (77, 10)
     assert named("abc", numbering) == {3: "a", 4: "b", 9: "c"}
     grown = renumber("abcd", numbering, is_lasting=False)
@@ -110,33 +109,41 @@ def test_a_servers_numbers_are_taken_when_they_are_whole() -> None:
 
 @pytest.mark.parametrize("uids", [[3, 4, 0], [3, 9, 4], [3, 4, 10], [3, 4, 4_000_000_000]])
 def test_numbers_that_a_server_cannot_have_given_count_for_nothing(uids: list[int]) -> None:
-    numbering = begin(keys("abc"), ServerNumbers(77, 10, uids), is_lasting=False)
+    numbering = begin(keys("abc"), ServerNumbers(77, 10, uids))
     assert numbering.uidvalidity != 77
     assert list(named("abc", numbering)) == [1, 2, 3]
 
 
-def test_what_is_kept_is_recalled_by_another_run(tmp_path: Path) -> None:
-    numbering = renumber("abc", None)
-    Memory(tmp_path / "numbers").keep(b"INBOX", numbering)
-    found = Memory(tmp_path / "numbers").recall(b"INBOX")
+def test_what_is_kept_is_recalled_by_another_run() -> None:
+    first = Numberings()
+    first.recall([])
+    first.put(b"INBOX", renumber("abc", None))
+    first.put(b"Empty", renumber("", None))
+    kept = list(first.take_fresh())
+    assert list(first.take_fresh()) == []
+    second = Numberings()
+    second.recall(kept)
+    found = second.get(b"INBOX")
     assert found is not None
-    assert (found.uidvalidity, found.uidnext, found.uids) == (numbering.uidvalidity, 4, numbering.uids)
-    assert list(found.keys) == list(numbering.keys)
-    assert Memory(tmp_path / "numbers").recall(b"Sent") is None
+    assert named("abc", found) == {1: "a", 2: "b", 3: "c"}
+    assert list(second.take_fresh()) == []
+    second.put(b"INBOX", renumber("abcd", found))
+    assert [(name.uid, name.name) for name in second.take_fresh()] == [(4, key_of(b"d"))]
+    assert second.get(b"Sent") is None
+    empty = second.get(b"Empty")
+    assert empty is not None
+    assert empty.uidvalidity == renumber("", None).uidvalidity
 
 
-@pytest.mark.parametrize("damage", [b"", b"mailferry numbers 1\nshort", b"x" * 200])
-def test_a_damaged_memory_is_none_and_the_numbering_another_one(tmp_path: Path, damage: bytes) -> None:
-    memory = Memory(tmp_path)
-    memory.keep(b"INBOX", renumber("abc", None))
-    (file,) = tmp_path.iterdir()
-    file.write_bytes(damage)
-    assert Memory(tmp_path).recall(b"INBOX") is None
-    assert renumber("abc", None).uidvalidity != renumber("abc", None).uidvalidity
-
-
-def test_a_memory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(MigratorError) as caught:
-        Memory(tmp_path / "file").keep(b"INBOX", renumber("abc", None))
-    assert caught.value.code == "ledger.unwritable"
+def test_of_a_numbering_begun_anew_everything_is_kept() -> None:
+    numberings = Numberings()
+    numberings.recall([])
+    first = renumber("abc", None)
+    numberings.put(b"INBOX", first)
+    numberings.take_fresh()
+    second = renumber("cab", first)
+    numberings.put(b"INBOX", second)
+    assert second.uidvalidity > first.uidvalidity
+    fresh = numberings.take_fresh()
+    assert [name.uid for name in fresh] == [0, 1, 2, 3]
+    assert [name.uid for name in fresh[1:3]] == [1, 2]

@@ -132,21 +132,18 @@ def test_reading_leaves_the_maildir_as_it_was(root: Path) -> None:
 class Mover:
     """Copies one Maildir again and again, each time with a new store."""
 
-    def __init__(self, root: Path, memory: Path | None) -> None:
-        self.root, self.memory = root, memory
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.target = MemoryMailbox()
         self.ledger = MemoryLedger()
 
     def run(self) -> PassResult:
-        with MaildirSource(self.root, SMALL, memory=self.memory) as source, MemoryTarget(self.target) as target:
+        with MaildirSource(self.root, SMALL) as source, MemoryTarget(self.target) as target:
             return run_pass(source, target, self.ledger, limits=SMALL, clock=FakeClock())
 
 
-@pytest.mark.parametrize("is_remembered", [False, True], ids=["for the day", "remembered"])
-def test_whatever_its_owner_does_between_two_runs_nothing_is_doubled_or_lost(
-    root: Path, tmp_path: Path, is_remembered: bool
-) -> None:
-    mover = Mover(root, tmp_path / "memory" if is_remembered else None)
+def test_whatever_its_owner_does_between_two_runs_nothing_is_doubled_or_lost(root: Path) -> None:
+    mover = Mover(root)
     write_maildir(root, {("INBOX",): [letter(number) for number in range(4)]})
     assert [mover.run().appended for _ in range(2)] == [4, 0]
     files = sorted((root / "new").iterdir())
@@ -165,7 +162,7 @@ def test_whatever_its_owner_does_between_two_runs_nothing_is_doubled_or_lost(
 
 
 def test_mail_that_comes_while_it_is_copied_is_copied_now_or_next_time(root: Path) -> None:
-    mover = Mover(root, None)
+    mover = Mover(root)
     write_maildir(root, {("INBOX",): [letter(number) for number in range(6)]})
 
     class Busy(MemoryTarget):
@@ -192,11 +189,11 @@ def test_links_out_of_the_maildir_are_not_followed(root: Path, tmp_path: Path, p
     write_maildir(other, {("INBOX",): [letter(66)], ("Sent",): [letter(67)]})
     write_maildir(root, {("INBOX",): [letter(1)]})
     log = Log()
-    with MaildirSource(root, sink=log) as store:
+    with MaildirSource(root) as store:
         if part == "folder":
             (root / ".Sent").symlink_to(other / ".Sent")
             assert [folder.path.raw for folder in store.folders()] == [b"INBOX"]
-            (skipped,) = log.of(FileSkipped)
+            (skipped,) = log.news(store).of(FileSkipped)
             assert isinstance(skipped, FileSkipped)
             assert skipped.error.code == "file.escapes"
             return
@@ -209,13 +206,13 @@ def test_links_out_of_the_maildir_are_not_followed(root: Path, tmp_path: Path, p
 @pytest.mark.req("S-5")
 def test_a_maildir_open_to_others_is_told_and_one_that_leads_elsewhere_refused(root: Path, tmp_path: Path) -> None:
     log = Log()
-    with MaildirSource(root, sink=log) as store:
+    with MaildirSource(root) as store:
         store.folders()
-        assert log.of(StoreExposed) == []
+        assert log.news(store).of(StoreExposed) == []
         root.chmod(0o755)
         store.folders()
         store.folders()
-        assert log.of(StoreExposed) == [StoreExposed(path=str(root), is_writable=False)]
+        assert log.news(store).of(StoreExposed) == [StoreExposed(path=str(root), is_writable=False)]
     (tmp_path / "secret").write_text("root:*:0:0")
     (root / "cur" / "1.link.host:2,S").symlink_to(tmp_path / "secret")
     with MaildirSource(root) as store:

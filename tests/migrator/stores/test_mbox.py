@@ -21,6 +21,7 @@ from migrator.events import Event, FieldsMissing, FileSkipped, StoreExposed
 from migrator.limits import Limits
 from migrator.mail import FolderPath, Message, MessageMeta
 from migrator.stores.base import ReadRequest, ScanRequest
+from migrator.stores.maildir import MaildirSource
 from migrator.stores.mbox import MboxSource
 from migrator.testing import MemoryMailbox, MemoryTarget
 from migrator.testing.witnesses import FakeClock
@@ -42,6 +43,11 @@ class Log:
 
     def emit(self, event: Event) -> None:
         self.events.append(event)
+
+    def news(self, store: MboxSource | MaildirSource) -> Log:
+        """Take what a store has to tell."""
+        store.tell_news(self)
+        return self
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -143,19 +149,21 @@ def test_the_message_that_is_none_is_no_mail_and_its_numbers_hold(file: Path) ->
 @pytest.mark.req("S-11")
 def test_messages_without_fields_are_told_once_with_their_number_which_falls(file: Path) -> None:
     old = [FROM + b"Subject: %d\n\nold mail\n\n" % number for number in range(3)]
-    told = FROM.removesuffix(b"\n") + b" RF 00001234\nSubject: x\n\nits separator has more fields\n\n"
+    marked = FROM.removesuffix(b"\n") + b" RF 00001234\nSubject: x\n\nits separator has more fields\n\n"
     counts = []
     for present in (3, 1, 0):
-        file.write_bytes(b"".join(old[:present]) + told + mbox_message(letter(1, flags=["\\Seen"])))
+        file.write_bytes(b"".join(old[:present]) + marked + mbox_message(letter(1, flags=["\\Seen"])))
         log = Log()
-        with MboxSource(file, sink=log) as store:
+        with MboxSource(file) as store:
             store.folders()
             (*unmarked, seen) = metas(store)
             assert store.folders()[0].messages == present + 2
             assert {meta.flags for meta in unmarked} == {frozenset()}
             assert seen.flags == {"\\Seen"}
             assert len(bodies(store)) == present + 2
-        counts.append([event.messages for event in log.of(FieldsMissing) if isinstance(event, FieldsMissing)])
+        counts.append(
+            [event.messages for event in log.news(store).of(FieldsMissing) if isinstance(event, FieldsMissing)]
+        )
     assert counts == [[3], [1], []]
 
 
@@ -165,10 +173,10 @@ def test_a_tree_of_files_is_a_tree_of_folders(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no mail at all\n")
     (tmp_path / ".subscriptions").write_text("Sent\n")
     log = Log()
-    with MboxSource(tmp_path, sink=log) as store:
+    with MboxSource(tmp_path) as store:
         found = {folder.path.display: folder.subscribed for folder in store.folders()}
         assert found == {"INBOX": True, "Sent": True, "Projects/2019": False, "Gr\u00fc\u00dfe & mehr": False}
-    (skipped,) = log.of(FileSkipped)
+    (skipped,) = log.news(store).of(FileSkipped)
     assert isinstance(skipped, FileSkipped)
     assert (Path(skipped.path).name, skipped.error.code) == ("notes.txt", "file.not_mail")
 
@@ -207,13 +215,13 @@ def test_reading_leaves_the_file_as_it_was(file: Path) -> None:
 class Mover:
     """Copies one mbox again and again, each time with a new store, as separate runs of the program do."""
 
-    def __init__(self, file: Path, memory: Path | None) -> None:
-        self.file, self.memory = file, memory
+    def __init__(self, file: Path) -> None:
+        self.file = file
         self.target = MemoryMailbox()
         self.ledger = MemoryLedger()
 
     def run(self, mode: Mode = Mode.STAGE) -> PassResult:
-        with MboxSource(self.file, SMALL, memory=self.memory) as source, MemoryTarget(self.target) as target:
+        with MboxSource(self.file, SMALL) as source, MemoryTarget(self.target) as target:
             return run_pass(source, target, self.ledger, policy=CopyPolicy(mode=mode), limits=SMALL, clock=FakeClock())
 
     def arrived(self) -> list[bytes]:
@@ -222,9 +230,9 @@ class Mover:
         return sorted(message.body for message in folder.messages.values())
 
 
-@pytest.fixture(params=[False, True], ids=["for the day", "remembered"])
-def mover(request: pytest.FixtureRequest, tmp_path: Path, file: Path) -> Mover:
-    return Mover(file, tmp_path / "memory" if request.param else None)
+@pytest.fixture
+def mover(file: Path) -> Mover:
+    return Mover(file)
 
 
 def write(file: Path, *numbers: int, flags: frozenset[str] = frozenset()) -> list[bytes]:
@@ -271,10 +279,7 @@ def test_flags_that_change_in_the_file_change_on_the_target(mover: Mover) -> Non
     assert (result.appended, result.flag_changes) == (0, 2)
 
 
-def test_what_its_owner_removed_on_a_live_target_stays_away_when_the_file_is_remembered(
-    tmp_path: Path, file: Path
-) -> None:
-    mover = Mover(file, tmp_path / "memory")
+def test_what_its_owner_removed_on_a_live_target_stays_away(mover: Mover, file: Path) -> None:
     write(file, 1, 2, 3)
     mover.run()
     folder = mover.target.find(FolderPath(b"INBOX", "/"))
@@ -330,7 +335,7 @@ def test_a_file_changed_during_the_import_is_noticed_and_read_again(
                     Meddled.done = True
                     change(mover.file)
 
-    with MboxSource(mover.file, SMALL, memory=mover.memory) as source, Meddled(mover.target) as target:
+    with MboxSource(mover.file, SMALL) as source, Meddled(mover.target) as target:
         run_pass(source, target, mover.ledger, limits=SMALL, clock=FakeClock())
     assert Meddled.done
     if mover.file.exists():
@@ -463,10 +468,10 @@ def test_a_link_out_of_the_tree_is_not_followed_and_told(tmp_path: Path, kind: s
     (root / "link").symlink_to(secret if kind == "file" else secret.parent)
     (root / "beside").symlink_to(root / "INBOX")
     log = Log()
-    with MboxSource(root, sink=log) as store:
+    with MboxSource(root) as store:
         assert [folder.path.raw for folder in store.folders()] == [b"INBOX", b"beside"]
     if kind == "file":
-        (skipped,) = log.of(FileSkipped)
+        (skipped,) = log.news(store).of(FileSkipped)
         assert isinstance(skipped, FileSkipped)
         assert skipped.error.code == "file.escapes"
 
@@ -492,13 +497,13 @@ def test_what_is_no_plain_file_is_refused_and_never_waited_for(file: Path) -> No
 def test_a_mailbox_that_others_may_read_is_told_once(file: Path, mode: int, is_writable: bool) -> None:
     write_mbox(file, [letter(1)])
     log = Log()
-    with MboxSource(file, sink=log) as store:
+    with MboxSource(file) as store:
         store.folders()
-        assert log.of(StoreExposed) == []
+        assert log.news(store).of(StoreExposed) == []
         file.chmod(mode)
         store.folders()
         store.folders()
-    assert log.of(StoreExposed) == [StoreExposed(path=str(file), is_writable=is_writable)]
+    assert log.news(store).of(StoreExposed) == [StoreExposed(path=str(file), is_writable=is_writable)]
 
 
 # all that may be written

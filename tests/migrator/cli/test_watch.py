@@ -68,7 +68,8 @@ EVENTS: list[tuple[Event, str]] = [
      "Folder X: nothing says of 2 messages whether they were read; they count as unread."),
     (StoreExposed(path="/m", is_writable=False), "Warning: everybody on this machine may read the mail in /m."),
     (StoreExposed(path="/m", is_writable=True), "Warning: everybody on this machine may read and change the mail in"),
-    (FileSkipped(path="/m/link", error=error("file.escapes", reply="to /etc")), "/m/link is left out. The old server: A link leads"),
+    (FileSkipped(path="/m/link", error=error("file.escapes", reply="to /etc")),
+     "/m/link is left out. The old server: A link leads"),
     (CountsDiffer(folder="X", counted=5, listed=4), "Folder X: the server counts 5 messages and lists 4."),
     (Reconnecting(error=error("line.lost"), attempt=1), "The old server: The line to the server dropped."),
 ]  # fmt: skip

@@ -106,7 +106,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("What answers at this port does not speak IMAP."),
         N_("Check the port: 143 is usual for IMAP, 993 for IMAP with TLS."),
     ),
-    "server.not_pop3": Entry(
+    "server.not_pop": Entry(
         Radius.CONFIG,
         Patience.NEVER,
         N_("What answers at this port does not speak POP3."),
@@ -450,7 +450,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("One message is bigger than the new server allows."),
         N_("Raise the limit on the new server and copy again: only what is missing is copied."),
     ),
-    "message.needs_8bit": Entry(
+    "message.eight_bit": Entry(
         Radius.MESSAGE,
         Patience.NEVER,
         N_("One message holds octets that this server does not take (no 8BITMIME), and it is not altered for that."),

@@ -110,12 +110,12 @@ class Pop3Session:
         except MigratorError as error:
             if error.code != "server.nonsense":
                 raise
-            raise MigratorError("server.not_pop3", side=self.side, reply=error.reply) from error
+            raise MigratorError("server.not_pop", side=self.side, reply=error.reply) from error
         status, _, words = line.partition(b" ")
         if status.upper() == b"-ERR":
             raise self._refused(words, "GREETING")
         if status.upper() != b"+OK":
-            raise MigratorError("server.not_pop3", side=self.side, reply=shown(line))
+            raise MigratorError("server.not_pop", side=self.side, reply=shown(line))
         return words
 
     def _begin(self) -> None:

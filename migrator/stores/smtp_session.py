@@ -91,7 +91,7 @@ class SmtpSession:
             if not is_eight_bit and not last.isascii():
                 # Without the last dot nothing is stored; the line is of no use any more.
                 self.drop()
-                return MigratorError("message.needs_8bit", side=self.side)
+                return MigratorError("message.eight_bit", side=self.side)
             if last:
                 self.line.put(last)
             last = octets

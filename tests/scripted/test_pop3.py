@@ -432,7 +432,7 @@ OTHERS: Final = {
 @pytest.mark.parametrize("greeting", OTHERS.values(), ids=OTHERS)
 def test_what_does_not_greet_like_pop3_is_not_pop3(greeting: bytes) -> None:
     with TextPeer(answers(), greeting=greeting) as peer:
-        assert refusal(peer).code == "server.not_pop3"
+        assert refusal(peer).code == "server.not_pop"
 
 
 def test_a_server_that_is_busy_when_it_greets_says_so() -> None:

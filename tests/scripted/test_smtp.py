@@ -109,7 +109,7 @@ def test_what_a_server_without_eight_bits_would_break_is_not_sent_and_the_next_i
     bad = message(b"Subject: x\r\n\r\n" + b"y" * 500 + b"\xff\r\n", piece=piece)
     first, second = delivered(box, bad, message(b"Subject: y\r\n\r\n", 2))
     assert first.error is not None
-    assert (first.error.code, first.error.radius) == ("message.needs_8bit", Radius.MESSAGE)
+    assert (first.error.code, first.error.radius) == ("message.eight_bit", Radius.MESSAGE)
     assert second.error is None
     assert len(box.mail) == 1
 

@@ -25,6 +25,7 @@ class Features:
     uidplus: bool = False  # receipts carry target UIDs
     append_limit_bytes: int | None = None
     special_use: bool = False  # CREATE can set a role
+    reads_otherwise: bool = False  # what was not handed out can be asked for in other ways
     acl: bool = False  # folders can be opened to others (RFC 4314)
     keeps_internal_date: bool = True
     case_insensitive_names: bool = False
@@ -65,6 +66,7 @@ class ReadRequest(NamedTuple):
     uids: Sequence[int]
     uidvalidity: int | None = None
     known_uids: Sequence[int] | None = None
+    otherwise: bool = False  # they were not handed out in the usual way: try others, where the store has any
 
 
 class Trouble(NamedTuple):

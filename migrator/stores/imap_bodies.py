@@ -245,7 +245,7 @@ class BodyReader:
                 wire.position = start
                 body = wire.exact(size)
                 self._end_item()
-            if size and take(uid) and not (substitutes and _is_substitute(body, substitutes)):
+            if size and take(uid) and not (substitutes and is_substitute(body, substitutes)):
                 yield Message(path, uid, size, body)
 
     def _end_part(self, wanted: Wanted) -> None:
@@ -320,6 +320,6 @@ def _is_of_folder(error: MigratorError) -> bool:
     return error.radius is Radius.FOLDER or error.code == "server.fault"
 
 
-def _is_substitute(body: bytes, texts: tuple[bytes, ...]) -> bool:
+def is_substitute(body: bytes, texts: tuple[bytes, ...]) -> bool:
     """True for the notice a server hands out in place of a message it cannot read, but not for mail that quotes one."""
     return len(body) <= SUBSTITUTE_OCTETS and any(text in body for text in texts)

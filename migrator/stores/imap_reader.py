@@ -13,6 +13,7 @@ from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import imap_listing
 from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
+from migrator.stores.imap_otherwise import read_otherwise
 from migrator.stores.imap_scan import Scanner
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_ways import Ways
@@ -41,6 +42,7 @@ class ImapReader:
             uidplus=session.has("UIDPLUS"),
             append_limit_bytes=session.append_limit,
             special_use=session.has("CREATE-SPECIAL-USE"),
+            reads_otherwise=True,
             acl=session.has("ACL"),
             case_insensitive_names=profile.case_insensitive_names,
             root=self._root,
@@ -77,6 +79,9 @@ class ImapReader:
         wanted = [request for request in requests if request.uids]
         if not wanted:
             return
+        if wanted[0].otherwise:
+            yield from self._read_otherwise(wanted)
+            return
         failed: set[FolderPath] = set()
         for window in self._windows(wanted):
             rest = [request for request in window if request.path not in failed]
@@ -87,6 +92,17 @@ class ImapReader:
                     if isinstance(item, Trouble):
                         failed.add(item.path)
                     yield item
+
+    def _read_otherwise(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
+        for request in requests:
+            came = 0
+            with self._exclusive() as session:
+                for message in read_otherwise(session, request):
+                    came += 1
+                    yield message
+            if not came:
+                self.close()  # a session of its own is the last way
+                yield from self.read([request._replace(otherwise=False)])
 
     def _windows(self, requests: list[ReadRequest]) -> Iterator[list[ReadRequest]]:
         """Part requests where the line may be made anew: a session that lives on a token should not outlive it."""

@@ -83,6 +83,7 @@ class FolderPass:
     error: MigratorError | None = None
     tally: Tally = field(default_factory=Tally)
     altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
+    asked_otherwise: set[int] = field(default_factory=set)  # UIDs that the usual way did not bring
     courses: dict[int, Course] = field(default_factory=dict)  # UID -> how far its repairs are
     mended: dict[int, Mended] = field(default_factory=dict)  # UID -> what was done to it, before it is settled
     unplaced: dict[int, Record] = field(default_factory=dict)

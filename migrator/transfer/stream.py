@@ -115,7 +115,10 @@ class Stream:
         return array("Q", (uid for uid in waiting if uid not in suspects)) if suspects else waiting
 
     def _request(self, folder: FolderPass, uids: Sequence[int]) -> ReadRequest:
-        return ReadRequest(folder.source.path, uids, folder.state.source_uidvalidity or None, folder.listed)
+        otherwise = len(uids) == 1 and uids[0] in folder.asked_otherwise
+        return ReadRequest(
+            folder.source.path, uids, folder.state.source_uidvalidity or None, folder.listed, otherwise=otherwise
+        )
 
     # -- from the source ------------------------------------------------------------------------------------------
 
@@ -329,7 +332,10 @@ class Stream:
         if not missing or self.is_stopping or folder.error is not None:
             return
         if len(group.uids) == 1:
-            self._leave_unreadable(folder, missing)
+            if not self._may_ask_otherwise(folder, uid):
+                self._leave_unreadable(folder, missing)
+            else:
+                groups.appendleft(group)
             return
         middle = (len(missing) + 1) // 2
         halves = [half for half in (missing[:middle], missing[middle:]) if half]
@@ -385,6 +391,14 @@ class Stream:
         for uid in sorted(wanted):
             self._leave(folder, uid, Outcome.VANISHED)
         return [uid for uid in missing if uid not in wanted]
+
+    def _may_ask_otherwise(self, folder: FolderPass, uid: int) -> bool:
+        """Say whether a message that was not handed out is to be asked for in other ways, once."""
+        is_new = uid not in folder.asked_otherwise and folder.pending.size_bytes(folder.position(uid)) > 0
+        if is_new and self._source.features.reads_otherwise:
+            folder.asked_otherwise.add(uid)
+            return True
+        return False
 
     def _leave_unreadable(self, folder: FolderPass, missing: Sequence[int]) -> None:
         for uid in self._leave_vanished(folder, missing):

@@ -708,3 +708,28 @@ def test_who_stops_a_pass_does_not_wait_for_a_lost_line() -> None:
     assert result.is_stopped
     assert not result.is_complete
     assert scene.clock.waits == []
+
+
+@pytest.mark.req("D-46")
+def test_what_the_usual_way_does_not_bring_is_asked_for_otherwise_once() -> None:
+    scene = life_like()
+    mute, dead = 3, 5
+    asked: list[int] = []
+
+    class Mute(MemorySource):
+        def read(self, requests):  # type: ignore[no-untyped-def]
+            for request in requests:
+                wanted = [uid for uid in request.uids if uid not in (mute, dead) or request.path.raw != b"INBOX"]
+                if request.otherwise:
+                    asked.extend(request.uids)
+                    wanted = [uid for uid in request.uids if uid != dead]
+                yield from super().read([request._replace(uids=wanted)])
+
+        @property
+        def features(self):  # type: ignore[no-untyped-def]
+            return replace(super().features, reads_otherwise=True)
+
+    result = scene.copy(source=Mute(scene.source, None, LIMITS))
+    assert result.is_balanced
+    assert result.totals == {Outcome.COPIED: 12, Outcome.EMPTY: 1, Outcome.UNREADABLE: 1, Outcome.MARKED_DELETED: 1}
+    assert sorted(asked) == [mute, dead]

@@ -275,6 +275,7 @@ def _scan_source(
         folder.depth = Depth.FULL
         folder.restart()
     _scan(source, ledger, unexplained, limit, terms)
+    _scan_rest(source, [folder for folder in wanted if _is_short(folder)], limit, terms)
     for folder in wanted:
         counted = folder.source.messages
         if folder.listed is not None and counted is not None and len(folder.listed) < counted:
@@ -297,6 +298,36 @@ def _scan(source: SourceStore, ledger: Ledger, folders: Sequence[FolderPass], li
         if folder.state.leaves and folder.knowledge is None:
             folder.knowledge = Knowledge.load(folder.state, ledger.leaves(folder.key))
             folder.unplaced = dict(folder.knowledge.unplaced)
+    _take(source, requests, by_path, limit, terms)
+
+
+def _is_short(folder: FolderPass) -> bool:
+    """True when a list holds fewer messages than the folder: some servers cut long answers."""
+    counted = folder.source.messages
+    is_sound = folder.error is None and folder.depth is Depth.FULL
+    return is_sound and bool(folder.listed) and counted is not None and len(folder.listed or ()) < counted
+
+
+def _scan_rest(source: SourceStore, short: Sequence[FolderPass], limit: int | None, terms: Terms) -> None:
+    """Ask for what comes behind the end of a list that was cut, as long as more comes."""
+    while short:
+        lengths = {folder.key: len(folder.listed or ()) for folder in short}
+        requests = [
+            ScanRequest(folder.source.path, folder.state.source_uidvalidity or None, after_uid=folder.listed[-1])
+            for folder in short
+            if folder.listed
+        ]
+        _take(source, requests, {folder.key: folder for folder in short}, limit, terms)
+        short = [folder for folder in short if _is_short(folder) and len(folder.listed or ()) > lengths[folder.key]]
+
+
+def _take(
+    source: SourceStore,
+    requests: Sequence[ScanRequest],
+    by_path: Mapping[bytes, FolderPass],
+    limit: int | None,
+    terms: Terms,
+) -> None:
     for raw, items in groupby(source.scan(requests) if requests else (), key=lambda item: item.path.raw):
         _plan_folder(by_path[raw], items, limit, terms)
 

@@ -167,4 +167,4 @@ def _words(command: Command) -> list[str]:
 def _uids(words: str, last: int) -> Iterable[int]:
     for part in words.split(","):
         first, _, end = part.partition(":")
-        yield from range(int(first), (last if end in ("*", "") and end else int(end or first)) + 1)
+        yield from range(int(first), min(last, last if end == "*" else int(end or first)) + 1)

@@ -268,6 +268,7 @@ _RENAMED: Final[dict[str, Words]] = {
     "too_long": gettext_lazy("its name is too long or too deep"),
     "flattened": gettext_lazy("folders cannot stand inside that folder there"),
     "reserved": gettext_lazy("its name is reserved there"),
+    "renamed_since": gettext_lazy("it got another name on the old server after it was copied"),
     "case": gettext_lazy("another folder differs only in capitals"),
     "collision": gettext_lazy("another folder has that name there"),
     "parent": gettext_lazy("the folder around it is renamed"),

@@ -54,6 +54,7 @@ RENAMINGS: Final = {
     "collision": "another folder has that name there",
     "parent": "the folder around it is renamed",
     "rule": "a rule says so",
+    "renamed_since": "it got another name on the old server after it was copied",
     "guessed_prefix": "the prefix that all folders share is left off",
 }
 

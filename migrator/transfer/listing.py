@@ -21,6 +21,7 @@ from migrator.transfer.folders import FolderMap, FolderPair, FolderRules, map_fo
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
+from migrator.transfer.moved import known_targets, renamed_since
 from migrator.transfer.names import CAUTIOUS
 from migrator.transfer.numbering import list_source
 from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
@@ -154,7 +155,7 @@ def map_account(
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
         rules=_in_homes(rules, source, target),
-        known={**{state.source: state.target for state in ledger.states()}, **opened},
+        known={**known_targets(source_folders, ledger.states()), **opened},
     )
 
 
@@ -183,13 +184,13 @@ def _pair(
     rows: dict[bytes, list[LeftBehind]] = {}
     for row in ledger.left_behind():
         rows.setdefault(row.folder, []).append(row)
+    moved = renamed_since([pair.source for pair in mapping.pairs], states.values())
     table = FlagTable()
     folders = []
     for pair in mapping.pairs:
-        if pair.renamed:
-            terms.sink.emit(
-                FolderRenamed(folder=pair.source.path.display, target=pair.target.display, reason=pair.renamed)
-            )
+        reason = pair.renamed or ("renamed_since" if pair.source.path.raw in moved else None)
+        if reason:
+            terms.sink.emit(FolderRenamed(folder=pair.source.path.display, target=pair.target.display, reason=reason))
         if pair.source.selectable:
             key = pair.source.path.raw
             folder = _begin(pair, states.get(key), listed.get(pair.target.raw), source, terms, table)
@@ -212,6 +213,7 @@ def _begin(
     target_uidvalidity = (listed.uidvalidity if listed else None) or 0
     holds = (
         state is not None
+        and state.target == pair.target.raw
         and state.source_uidvalidity == (folder.uidvalidity or 0)
         and state.target_uidvalidity == target_uidvalidity
     )
@@ -241,6 +243,7 @@ def _renumbered(pair: FolderPair, state: FolderState | None, target_uidvalidity:
         return replace(state, target_uidvalidity=target_uidvalidity, target_uidnext=0)
     return replace(
         state,
+        target=pair.target.raw,
         source_uidvalidity=source_uidvalidity,
         target_uidvalidity=target_uidvalidity,
         watermark=0,

@@ -531,6 +531,13 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The message can be kept, one of its labels cannot."),
         N_("See which labels are lost; have them allowed on the new server if they matter."),
     ),
+    # two mailboxes
+    "pair.strangers": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The new mailbox holds mail of somebody else. Nothing was written into it."),
+        N_("Compare the two names in the list. If it is one person under two names, say so and try again."),
+    ),
     # one folder
     "folder.changed": Entry(
         Radius.FOLDER,

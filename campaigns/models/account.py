@@ -35,6 +35,7 @@ class Account(models.Model):
     language = models.CharField(max_length=16, blank=True)
     notice_address = models.CharField(max_length=255, blank=True)
     is_vip = models.BooleanField(default=False)
+    is_one_person = models.BooleanField(default=False)  # somebody says so of its two mailboxes, whatever they hold
     folder_rules = models.JSONField(default=dict)  # folder -> {"action": "skip"} or {"action": "rename", "name": ...}
 
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in AccountState], default="new")

@@ -15,7 +15,7 @@ from campaigns.selectors import account as account_selector
 from campaigns.selectors import stories, words
 from campaigns.selectors.account_mail import Mail, mail_of
 from campaigns.services import acts
-from campaigns.services.accounts import PASSWORD_CODES
+from campaigns.services.accounts import PASSWORD_CODES, STRANGERS
 from campaigns.services.acts import Act
 from campaigns.states import AccountState, Owner
 from migrator.errors import Side
@@ -35,6 +35,7 @@ class Mend(StrEnum):
     PASSWORD = "password"  # another one for one side
     ROOM = "room"  # on the new server, then try again
     FOLDER = "folder"  # a rule for one folder
+    VOUCH = "vouch"  # both mailboxes are one person's; else the list is wrong
     DECIDE = "decide"  # where it needs a decision
     GO_ON = "go_on"  # where it is held
     WAIT = "wait"  # nothing to do but to wait for what is said
@@ -208,6 +209,8 @@ def _mend(account: Account, state: AccountState) -> Mend:
         return Mend.PASSWORD
     if account.error_code == "target.full":
         return Mend.ROOM
+    if account.error_code == STRANGERS and not account.is_one_person:
+        return Mend.VOUCH
     if account.error_code.startswith("folder."):
         return Mend.FOLDER
     return Mend.RETRY

@@ -371,6 +371,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     ),
     "account.retried": gettext_lazy("Asked to try again at once."),
     "account.stop_requested": gettext_lazy("Asked to stop."),
+    "account.vouched": gettext_lazy("Somebody said that both mailboxes belong to one person."),
     "account.resumed": gettext_lazy("Asked to go on."),
     "account.resolved": _resolved,
     "account.password.changed": _password_changed,

@@ -56,6 +56,7 @@ LONGEST_PAUSE_SECONDS: Final = 3600.0
 SHARED_PAUSE_SECONDS: Final = 60.0
 
 # After these nobody tries the same password again.
+STRANGERS: Final = "pair.strangers"  # the target holds another person's mail
 PASSWORD_CODES: Final = frozenset({"sign_in.refused", "sign_in.passwords_off", "sign_in.password_expired"})
 
 NO_ERROR: Final[dict[str, Any]] = {"error_code": "", "error_side": "", "error_reply": "", "error_at": None}
@@ -272,6 +273,17 @@ def retry(account_id: int, *, actor: Actor) -> None:
         _ask(account_id, expect=state, to=_S.CUTTING_OVER, actor=actor, reason="retry", **_FRESH)
     else:
         _clear_pause(account, actor)
+
+
+def vouch(account_id: int, *, actor: Actor) -> None:
+    """Say that both mailboxes are one person's though they look different, and try again. Raises ``Refused``."""
+    account = Account.objects.get(pk=account_id)
+    with transaction.atomic():
+        rows = Account.objects.filter(pk=account_id, error_code=STRANGERS, is_one_person=False)
+        if rows.update(is_one_person=True) != 1:
+            raise Refused("account.nothing_to_vouch")
+        _tell(account, "account.vouched", actor)
+        retry(account_id, actor=actor)
 
 
 def _has_refused_password(account: Account) -> bool:

@@ -32,6 +32,7 @@ class Act(StrEnum):
     LEAVE_OUT = "leave_out"
     TAKE_IN = "take_in"
     LET_BACK = "let_back"  # to the old server, before the switch
+    VOUCH = "vouch"  # both mailboxes are one person's
     FINISH = "finish"  # look again at what needs a decision, and go forward
 
 
@@ -60,6 +61,7 @@ VERBS: Final = {
     Act.LEAVE_OUT: Verb.RUN,
     Act.TAKE_IN: Verb.RUN,
     Act.LET_BACK: Verb.CUT_OVER,
+    Act.VOUCH: Verb.RUN,
     Act.FINISH: Verb.RESOLVE,
 }
 _NIGHTLY: Final = (_S.CUTTING_OVER, _S.ROLLING_BACK, _S.HELD, _S.ATTENTION)
@@ -85,6 +87,10 @@ def _may_let_back(account: Account) -> bool:
     return account.state in (_S.CUTTING_OVER, _S.HELD) and account.owner == Owner.SOURCE
 
 
+def _may_vouch(account: Account) -> bool:
+    return account.error_code == accounts.STRANGERS and not account.is_one_person and _may_retry(account)
+
+
 _POSSIBLE: Final[dict[Act, Callable[[Account], bool]]] = {
     Act.RETRY: _may_retry,
     Act.STOP: _may_stop,
@@ -92,6 +98,7 @@ _POSSIBLE: Final[dict[Act, Callable[[Account], bool]]] = {
     Act.LEAVE_OUT: _may_leave_out,
     Act.TAKE_IN: lambda account: account.state == _S.EXCLUDED,
     Act.LET_BACK: _may_let_back,
+    Act.VOUCH: _may_vouch,
     Act.FINISH: lambda account: account.state == _S.ATTENTION,
 }
 
@@ -111,6 +118,8 @@ def carry_out(act: Act, account_id: int, *, actor: Actor, reason: str = "") -> N
             accounts.take_in(account_id, actor=actor, reason=reason)
         case Act.LET_BACK:
             accounts.roll_back(account_id, actor=actor, reason=reason)
+        case Act.VOUCH:
+            accounts.vouch(account_id, actor=actor)
         case Act.FINISH:
             accounts.resolve(account_id, accounts.Verdict.FORWARD, actor=actor, reason=reason)
 

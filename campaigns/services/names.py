@@ -38,6 +38,12 @@ def rows_of(account: Account, addresses: Iterable[str]) -> list[AccountName]:
     return [AccountName(account=account, kind=kind, value=value) for kind, value in pairs_of(account, addresses)]
 
 
+def kin(account: Account) -> frozenset[str]:
+    """Return the names of the person on the source: the login there, and the addresses beside the logins."""
+    others = AccountName.objects.filter(account=account, kind=ADDRESS).values_list("value", flat=True)
+    return frozenset((account.source_login, *others))
+
+
 def pairs_of(account: Account, addresses: Iterable[str]) -> list[tuple[str, str]]:
     """Return (kind, value) of the names of an account, each once. ``addresses``: those beside its logins."""
     others = list(addresses)

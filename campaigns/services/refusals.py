@@ -13,6 +13,7 @@ SENTENCES: Final = {
     "account.not_stopped": N_("This account is not stopped."),
     "account.cannot_exclude": N_("Only accounts that wait, are ready or have failed can be excluded."),
     "account.not_excluded": N_("This account is not excluded."),
+    "account.nothing_to_vouch": N_("Nobody doubts whose mailboxes these are."),
     "account.nothing_to_retry": N_("There is nothing to try again with this account."),
     "account.same_password": N_("The server has refused this password. Enter another one, then try again."),
     "account.nothing_to_undo": N_("Nothing was done to this account that could be rolled back."),

@@ -23,7 +23,7 @@ from campaigns.bridge.lease import Lease, LeaseLost, StopReason, hold, write
 from campaigns.bridge.ledger import OrmLedger, storable
 from campaigns.bridge.sink import OrmSink
 from campaigns.models import Account, Run
-from campaigns.services import accounts, breakers, folder_rules, mail_counts, preflights
+from campaigns.services import accounts, breakers, folder_rules, mail_counts, names, preflights
 from campaigns.services.events import record
 from campaigns.states import AccountState
 from migrator import cutover
@@ -122,7 +122,12 @@ class _Work:
 
     def policy(self, mode: Mode) -> CopyPolicy:
         account = self.account
-        return CopyPolicy(mode, copy_deleted=account.campaign.copies_deleted, rules=folder_rules.rules_of(account))
+        return CopyPolicy(
+            mode,
+            copy_deleted=account.campaign.copies_deleted,
+            rules=folder_rules.rules_of(account),
+            kin=None if account.is_one_person else names.kin(account),
+        )
 
     def terms(self) -> dict[str, Any]:
         """What passes share: they end with the slice."""

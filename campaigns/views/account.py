@@ -158,6 +158,7 @@ def _told(act: Act, found: Account) -> str:
         Act.LEAVE_OUT: gettext("%(address)s is left out of the move."),
         Act.TAKE_IN: gettext("%(address)s is taken back in."),
         Act.LET_BACK: gettext("%(address)s goes back to the old server."),
+        Act.VOUCH: gettext("%(address)s goes on: both mailboxes belong to one person."),
     }
     return told[act] % {"address": found.source_login}
 

@@ -159,7 +159,8 @@ class AccountResult:
 def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink, stop: StopSignal) -> AccountResult:
     """Copy one account, verify it when asked to, and say how it ended. Raises nothing that a mail server causes."""
     passed, report, failure = PassResult(), None, None
-    policy = replace(choices.policy, rules=account.rules)
+    kin = choices.policy.kin
+    policy = replace(choices.policy, rules=account.rules, kin=None if kin is None else kin | {account.source_name})
     rows: list[LeftMessage] = []
     try:
         with (

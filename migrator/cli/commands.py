@@ -195,6 +195,7 @@ def _choices(options: argparse.Namespace, most_named: int, users: Iterable[tuple
         dry_run=options.dry_run,
         retry_left_behind=options.retry_left_behind,
         name_of=None if options.no_acl else Names(users),
+        kin=None if options.same_person else frozenset(),
     )
     level = VerifyLevel(options.verify) if options.verify else None
     named = frozenset(Outcome) if options.verbose else MISSED

@@ -360,6 +360,11 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         "--no-acl", action="store_true", help="do not let others into the folders of the new mailbox as into the old"
     )
     group.add_argument(
+        "--same-person",
+        action="store_true",
+        help="copy although the target seems to hold another person's mail: it is one person under two names",
+    )
+    group.add_argument(
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
     repair_options.add(group)

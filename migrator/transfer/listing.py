@@ -18,6 +18,7 @@ from migrator.stores.base import ScanRequest, SourceStore, TargetStore, TellingS
 from migrator.stores.profiles import choose
 from migrator.transfer.folder_pass import FlagChange, FolderPass
 from migrator.transfer.folders import FolderMap, FolderPair, FolderRules, map_folders
+from migrator.transfer.kinship import Correspondents, refuse_strangers
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
@@ -66,7 +67,7 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
     mapping = map_account(source, target, source_folders, target_folders, ledger, rules, memory.opened)
     folders = _pair(mapping, target_folders, ledger, source, terms, memory)
     _scan_source(source, target, ledger, folders, terms)
-    _look(target, folders)
+    _look_at_first(source, target, ledger, folders, terms)
     for folder in folders:
         folder.close_plan()
     terms.sink.emit(
@@ -419,7 +420,20 @@ def _counted(
         yield meta
 
 
-def _look(target: TargetStore, folders: Sequence[FolderPass]) -> None:
+def _look_at_first(
+    source: SourceStore, target: TargetStore, ledger: Ledger, folders: Sequence[FolderPass], terms: Terms
+) -> None:
+    """Look at the target; at the first contact of two mailboxes also at whose they are."""
+    kin = terms.policy.kin
+    if kin is None or any(state.totals for state in ledger.states()):
+        _look(target, folders)
+        return
+    named = Correspondents()
+    _look(target, folders, named.note)
+    refuse_strangers(source, folders, named, kin, terms.limits)
+
+
+def _look(target: TargetStore, folders: Sequence[FolderPass], note: Callable[[bytes], None] | None = None) -> None:
     """Look at target folders that may hold what no record claims, and at the flags of copied messages."""
     wanted = []
     for folder in folders:
@@ -438,7 +452,7 @@ def _look(target: TargetStore, folders: Sequence[FolderPass]) -> None:
         if folder.look_from is not None or folder.compared:
             wanted.append(folder)
     if wanted:
-        look(target, wanted)
+        look(target, wanted, note)
 
 
 def _look_from(folder: FolderPass, listed: Folder) -> int | None:

@@ -6,7 +6,7 @@ the intent on; on a first contact the target may hold anything. Only what is unc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from migrator.mail import Flags, MessageMeta
@@ -17,10 +17,11 @@ from migrator.transfer.match import identities
 Unclaimed = dict[int, tuple[Flags, int]]  # target UID -> flags, size
 
 
-def look(target: TargetStore, folders: Sequence[FolderPass]) -> None:
+def look(target: TargetStore, folders: Sequence[FolderPass], note: Callable[[bytes], None] | None = None) -> None:
     """Fill the candidates of folders with ``look_from`` and the flag changes of folders with ``compared`` messages.
 
     One pipelined scan over all of them, then one pipelined read of what no record claims. Reads only; repeatable.
+    ``note`` is given the small ones of these messages.
     """
     by_path = {folder.target_path.raw: folder for folder in folders}
     requests = [
@@ -31,7 +32,7 @@ def look(target: TargetStore, folders: Sequence[FolderPass]) -> None:
     for raw, items in groupby(target.scan(requests), key=lambda item: item.path.raw):
         folder = by_path[raw]
         unclaimed[raw] = _examine(folder, _metas(folder, items))
-    _identify(target, [(by_path[raw], found) for raw, found in unclaimed.items() if found])
+    _identify(target, [(by_path[raw], found) for raw, found in unclaimed.items() if found], note)
     for folder in folders:
         _place(folder)
 
@@ -86,7 +87,9 @@ def _wanted_flags(folder: FolderPass) -> dict[int, int]:
     return {target_uid: number for target_uid, number in placed if target_uid}
 
 
-def _identify(target: TargetStore, found: list[tuple[FolderPass, Unclaimed]]) -> None:
+def _identify(
+    target: TargetStore, found: list[tuple[FolderPass, Unclaimed]], note: Callable[[bytes], None] | None
+) -> None:
     """Give every unclaimed message its digests: from the ledger where it is known, else by reading it."""
     digests: dict[bytes, dict[int, tuple[bytes, ...]]] = {}
     requests = []
@@ -103,6 +106,8 @@ def _identify(target: TargetStore, found: list[tuple[FolderPass, Unclaimed]]) ->
         if isinstance(item, Trouble):
             by_path[item.path.raw].error = item.error
         else:
+            if note is not None and item.whole is not None:
+                note(item.whole)
             digests[item.path.raw][item.uid] = identities(item)
     for folder, unclaimed in found:
         for uid, names in sorted(digests[folder.target_path.raw].items()):

@@ -49,6 +49,10 @@ class Candidates:
                 return uid, self._flags.pop(uid)
         return None
 
+    def holds(self, canonical: bytes) -> bool:
+        """True when a message with this digest is there that nobody has claimed."""
+        return any(uid in self._digests for uid in self._by_digest.get(canonical, ()))
+
     def holds_big(self, above_bytes: int) -> bool:
         """True when a candidate might be a message of more than ``above_bytes``; stores grow mail up to twofold."""
         return any(size > above_bytes for size in self._sizes.values())

@@ -32,6 +32,8 @@ class CopyPolicy:
     rules: FolderRules = field(default_factory=FolderRules)
     # what the target calls another user of the source, None for one nobody there is; without it no grants are copied
     name_of: Callable[[str], str | None] | None = None
+    # names and addresses of the person on the source; None: nobody asks whose mail the target holds (kinship.py)
+    kin: frozenset[str] | None = None
     repairs: frozenset[Repair] = frozenset()  # done to what the target refuses as it is, and to nothing else
     repairs_ahead: frozenset[Repair] = frozenset()  # done to every message with the fault, before it is sent
     longest_line: int = LONGEST_LINE  # for the repair of long lines

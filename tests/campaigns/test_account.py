@@ -233,6 +233,7 @@ def test_the_page_costs_the_same_queries_for_one_folder_and_for_many(
         ("target.full", S.FAILED, Mend.ROOM, "Room has been made: retry"),
         ("folder.bad_name", S.FAILED, Mend.FOLDER, "Save and retry"),
         ("line.silent", S.FAILED, Mend.RETRY, "Retry"),
+        ("pair.strangers", S.FAILED, Mend.VOUCH, "It is one person: go on"),
         ("cutover.late", S.HELD, Mend.GO_ON, "Go on with the move"),
         ("directory.lost", S.ATTENTION, Mend.DECIDE, "Decide"),
         ("", S.ATTENTION, Mend.DECIDE, "Decide"),
@@ -252,6 +253,21 @@ def test_room_that_was_made_lets_a_waiting_account_try_at_once(operator: Client)
     assert "is tried again." in text_of(post(operator, account, "act", act="retry").content)
     account.refresh_from_db()
     assert account.not_before is None
+
+
+def test_the_helpdesk_does_not_vouch_for_a_pair_of_mailboxes(helpdesk: Client) -> None:
+    account = broken("pair.strangers", "target", S.FAILED)
+    assert b"It is one person" not in helpdesk.get(f"/accounts/{account.pk}").content
+    assert post(helpdesk, account, "act", act="vouch").status_code == 403
+
+
+def test_who_vouches_for_a_pair_of_mailboxes_is_believed_and_named(operator: Client) -> None:
+    account = broken("pair.strangers", "target", S.FAILED)
+    assert "both mailboxes belong to one person" in text_of(post(operator, account, "act", act="vouch").content)
+    account.refresh_from_db()
+    assert (account.is_one_person, account.state) == (True, S.STAGING)
+    assert event_names(account=account)[-2:] == ["account.vouched", "account.state.staging"]
+    assert "Nobody doubts whose mailboxes these are." in text_of(post(operator, account, "act", act="vouch").content)
 
 
 def test_a_new_password_is_stored_sealed_and_tried(operator: Client) -> None:

@@ -23,7 +23,7 @@ def test_every_code_has_two_plain_sentences(code: str) -> None:
 
 @pytest.mark.parametrize("code", CATALOGUE)
 def test_codes_are_dotted_lower_case_words(code: str) -> None:
-    assert re.fullmatch(r"unknown|[a-z_]+\.[a-z_]+", code)
+    assert re.fullmatch(r"unknown|[a-z_]+\.[a-z0-9_]+", code)
 
 
 def test_no_sentence_is_said_of_two_codes() -> None:

@@ -55,7 +55,7 @@ class Door:
         """Return what makes the store of ``user``'s mailbox for this side; nothing is opened yet."""
         place = getattr(self.url.store, self.side)
         if isinstance(self.url, FileUrl):
-            return partial(load(place), self.url.path_of(user), limits)
+            return partial(load(place), self.url.path_of(user), limits, **self.url.options)
         endpoint = self.endpoint(self.url, user, password)
         if self.signs_in:
             return partial(load(place), endpoint, limits)

@@ -115,6 +115,11 @@ class FileUrl:
             raise BadUrl(f"{user!r} cannot be the name of a file, so {self.kind}:{self.path} does not lead to it.")
         return Path(os.path.abspath(self.path.replace("*", user)))  # noqa: PTH100 - resolve() would follow links
 
+    @property
+    def options(self) -> dict[str, bool]:
+        """What the store must know: in ``mbox:/var/mail/*``, a user without a file has never got mail."""
+        return {"may_be_missing": True} if self.kind == "mbox" and "*" in os.path.basename(self.path) else {}  # noqa: PTH119
+
     def identity_of(self, user: str) -> str:
         """A mailbox as a ledger knows it: ``mbox:/var/mail/john``."""
         return f"{self.kind}:{self.path_of(user)}"

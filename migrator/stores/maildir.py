@@ -117,10 +117,10 @@ class MaildirSource(FileSource[MaildirIndex]):
 
     def _subscriptions(self) -> frozenset[bytes] | None:
         """Return the folders subscribed to; None where nobody keeps a list: then all are."""
-        for name in ("subscriptions", "courierimapsubscribed"):
+        for name, prefix in (("subscriptions", b""), ("courierimapsubscribed", b"INBOX.")):
             written = self._small_file(self.path / name)
             if written is not None:
-                return names.subscriptions(written)
+                return names.subscriptions(written, prefix)
         return None
 
     def _small_file(self, path: Path) -> bytes | None:

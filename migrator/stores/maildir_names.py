@@ -89,16 +89,15 @@ def uid_list(written: bytes) -> UidList | None:
     return UidList(uidvalidity, uidnext, uids)
 
 
-def subscriptions(written: bytes) -> frozenset[bytes]:
-    """Read Dovecot's ``subscriptions`` (both versions) or ``courierimapsubscribed``: names as IMAP has them, no prefix.
+def subscriptions(written: bytes, prefix: bytes = b"", separator: bytes = b".") -> frozenset[bytes]:
+    """Read Dovecot's ``subscriptions`` (both versions) or ``courierimapsubscribed``: names without ``prefix``.
 
-    Dovecot's version 2 parts the levels by TAB.
+    Dovecot's version 2 parts the levels by TAB; they come out parted by ``separator``.
     """
     lines = written.splitlines()
     if lines and lines[0].startswith(b"V\t"):
-        lines = [line.replace(b"\t", b".") for line in lines[2:]]
-    names = (line.strip() for line in lines)
-    return frozenset(name.removeprefix(b"INBOX.") for name in names if name)
+        lines = [line.replace(b"\t", separator) for line in lines[2:]]
+    return frozenset(name.removeprefix(prefix) for name in lines if name)  # blanks at its end are part of a name
 
 
 def arrival(name: bytes) -> tuple[int, bytes]:

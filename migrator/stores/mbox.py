@@ -126,7 +126,7 @@ class MboxSource(FileSource[MboxIndex]):
             try:
                 with opened(self.path / name, self._root()) as descriptor:
                     written = b"".join(pieces(descriptor, 0, os.fstat(descriptor).st_size))
-                return maildir_names.subscriptions(written.replace(b"\t", b"/") if b"V\t" not in written else written)
+                return maildir_names.subscriptions(written, separator=b"/")
             except MigratorError:
                 continue
         return None

@@ -100,7 +100,9 @@ def test_subscriptions_are_read_in_the_forms_of_dovecot_and_courier() -> None:
     expected = {b"Sent", b"A.B"}
     assert names.subscriptions(b"Sent\nA.B\n") == expected
     assert names.subscriptions(b"V\t2\n\nSent\nA\tB\n") == expected
-    assert names.subscriptions(b"INBOX.Sent\nINBOX.A.B\n") == expected
+    assert names.subscriptions(b"INBOX.Sent\nINBOX.A.B\n", b"INBOX.") == expected
+    assert names.subscriptions(b"V\t2\n\nA\tB\n", separator=b"/") == {b"A/B"}
+    assert names.subscriptions(b"INBOX.Sent\nblank \n") == {b"INBOX.Sent", b"blank "}
 
 
 def test_a_file_renamed_or_removed_after_it_was_listed_is_found_or_left_out(root: Path) -> None:

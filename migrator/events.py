@@ -111,6 +111,17 @@ class UidlFormat(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsRenamed(Event):
+    """Flags that no target keeps as they are spelled, and that got their usual spelling there."""
+
+    name: ClassVar[str] = "flags.renamed"
+    folder: str
+    flag: str
+    target: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GrantLost(Event):
     """Somebody could open this folder at the source and cannot at the target; ``rights`` as RFC 4314 spells them.
 

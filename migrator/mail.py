@@ -16,6 +16,7 @@ Flags = frozenset[str]
 NO_FLAGS: Final[Flags] = frozenset()
 SYSTEM_FLAGS: Final = {name.casefold(): name for name in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")}
 DELETED: Final = "\\Deleted"
+FLAGGED: Final = "\\Flagged"
 RECENT: Final = "\\recent"
 
 

@@ -198,6 +198,17 @@ def _flags_lost(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", "")), "flag": mark, "n": f"{messages:,}"}
 
 
+def _flags_renamed(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "In %(folder)s the mark %(flag)s of %(n)s message is called %(name)s on the new server.",
+        "In %(folder)s the mark %(flag)s of %(n)s messages is called %(name)s on the new server.",
+        messages,
+    )
+    names = {"flag": str(data.get("flag", "")).lstrip("\\"), "name": data.get("target", "")}
+    return form % {"folder": words.folder(data.get("folder", "")), "n": f"{messages:,}", **names}
+
+
 def _dates_from_headers(data: Data) -> str:
     form = gettext(
         "%(folder)s: the source keeps no dates of arrival. Taken instead: the last Received line (%(received)s), "
@@ -395,6 +406,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.message.altered": _altered,
     "account.message.repaired": _repaired,
     "account.flags.lost": _flags_lost,
+    "account.flags.renamed": _flags_renamed,
     "account.dates.from_headers": _dates_from_headers,
     "account.source.uidl_format": _uidl_format,
     "account.folder.fields_missing": _fields_missing,

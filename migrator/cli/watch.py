@@ -15,6 +15,7 @@ from migrator.events import (
     FieldsMissing,
     FileSkipped,
     FlagsLost,
+    FlagsRenamed,
     FolderFailed,
     FolderLeftOut,
     FolderRenamed,
@@ -245,7 +246,7 @@ def sentence_of(event: Event) -> str | None:
             return _sentence_of_folder(event)
         case MessageLeftBehind() | MessageAltered() | MessageRepaired():
             return _sentence_of_message(event)
-        case FlagsLost() | GrantLost() | DatesFromHeaders() | UidlFormat():
+        case FlagsLost() | FlagsRenamed() | GrantLost() | DatesFromHeaders() | UidlFormat():
             return _sentence_of_fidelity(event)
         case FieldsMissing() | StoreExposed() | FileSkipped():
             return _sentence_of_files(event)
@@ -267,11 +268,14 @@ def _sentence_of_message(event: MessageLeftBehind | MessageAltered | MessageRepa
     return f"{place}: copied, but its {event.what} could not be kept."
 
 
-def _sentence_of_fidelity(event: FlagsLost | GrantLost | DatesFromHeaders | UidlFormat) -> str:
+def _sentence_of_fidelity(event: FlagsLost | FlagsRenamed | GrantLost | DatesFromHeaders | UidlFormat) -> str:
     """Return what cannot be as it was."""
     match event:
         case FlagsLost():
             return f"Folder {event.folder}: the flag {event.flag} of {counted(event.messages, 'message')} is not kept."
+        case FlagsRenamed():
+            marked = counted(event.messages, "message")
+            return f"Folder {event.folder}: the flag {event.flag} of {marked} is called {event.target} there."
         case GrantLost():
             return f"Folder {sentence_of_grant(event)}"
         case DatesFromHeaders():

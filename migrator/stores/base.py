@@ -24,6 +24,7 @@ class Features:
     condstore: bool = False  # scan(changed_since) works and Folder.highestmodseq is told
     uidplus: bool = False  # receipts carry target UIDs
     append_limit_bytes: int | None = None
+    loses_flagged_on_append: bool = False  # \\Flagged must be set again by set_flags
     special_use: bool = False  # CREATE can set a role
     reads_otherwise: bool = False  # what was not handed out can be asked for in other ways
     acl: bool = False  # folders can be opened to others (RFC 4314)

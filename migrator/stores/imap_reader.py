@@ -42,6 +42,7 @@ class ImapReader:
             uidplus=session.has("UIDPLUS"),
             append_limit_bytes=session.append_limit,
             special_use=session.has("CREATE-SPECIAL-USE"),
+            loses_flagged_on_append=profile.loses_flagged_on_append,
             reads_otherwise=True,
             acl=session.has("ACL"),
             case_insensitive_names=profile.case_insensitive_names,

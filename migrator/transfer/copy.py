@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.errors import MigratorError, Patience, Side
-from migrator.events import DatesFromHeaders, EventSink, FlagsLost, FolderFailed, Reconnecting, Silence
+from migrator.events import DatesFromHeaders, EventSink, FlagsLost, FlagsRenamed, FolderFailed, Reconnecting, Silence
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.mail import DateOrigin, Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import SourceStore, TargetStore, Trouble
@@ -270,6 +270,9 @@ class _Attempt:
             states.append(folder.state)
             for flag, messages in sorted(folder.lost_flags.items()):
                 self.terms.sink.emit(FlagsLost(folder=folder.source.path.display, flag=flag, messages=messages))
+            for (flag, name), messages in sorted(folder.renamed_flags.items()):
+                place = folder.source.path.display
+                self.terms.sink.emit(FlagsRenamed(folder=place, flag=flag, target=name, messages=messages))
             self._tell_dates(folder)
         if states:
             self.ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)

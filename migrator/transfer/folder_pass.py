@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from migrator.errors import MigratorError
-from migrator.mail import DateOrigin, Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
+from migrator.mail import FLAGGED, DateOrigin, Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind, Record
 from migrator.transfer.match import Candidates
 from migrator.transfer.mending import Course, Mended
-from migrator.transfer.plan import Depth, FlagTable, Pending, kept_flags
+from migrator.transfer.plan import Depth, FlagTable, Pending, flag_fates, kept_flags
 from migrator.transfer.terms import Tally
 
 NO_DIGEST = Digest(bytes(32), bytes(32), 0)
@@ -80,6 +80,7 @@ class FolderPass:
     look_from: int | None = None
     looked_to: int = 0  # target UIDs below are recorded, claimed by this pass, or candidates
     flag_changes: dict[int, FlagChange] = field(default_factory=dict)
+    loses_flagged: bool = False  # the target must be told of \\Flagged again after the append
     error: MigratorError | None = None
     tally: Tally = field(default_factory=Tally)
     altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
@@ -88,6 +89,7 @@ class FolderPass:
     mended: dict[int, Mended] = field(default_factory=dict)  # UID -> what was done to it, before it is settled
     unplaced: dict[int, Record] = field(default_factory=dict)
     lost_flags: Counter[str] = field(default_factory=Counter)  # flags the target does not keep -> messages
+    renamed_flags: Counter[tuple[str, str]] = field(default_factory=Counter)  # flag, its name there -> messages
     date_origins: Counter[DateOrigin] = field(default_factory=Counter)  # where dates are from that no server keeps
 
     def __post_init__(self) -> None:
@@ -179,9 +181,16 @@ class FolderPass:
         kept = self._kept.get(flags)
         if kept is None:
             kept = self._kept[flags] = kept_flags(flags, self.target.permanent_flags if self.target else None)
-        if len(kept) < len(flags):
-            self.lost_flags.update(flags - kept)
+        if kept != flags:
+            self._count_fates(flags)
         return kept
+
+    def _count_fates(self, flags: Flags) -> None:
+        for flag, name in flag_fates(flags, self.target.permanent_flags if self.target else None).items():
+            if name is None:
+                self.lost_flags[flag] += 1
+            elif name != flag:
+                self.renamed_flags[flag, name] += 1
 
     @property
     def has_work(self) -> bool:
@@ -214,6 +223,8 @@ class FolderPass:
                 self._note_mended(message.uid, mended)
             if not target_uid:
                 self.unplaced[message.uid] = record
+            elif self.loses_flagged and FLAGGED in message.flags:
+                self.flag_changes[target_uid] = FlagChange(message.flags, None)
             self.tally.appended_bytes += message.size_bytes
         self._own_uids.extend(target_uids or ())
         self.tally.appended += len(messages)
@@ -286,7 +297,16 @@ class FolderPass:
         """Say where a copied message is, once it is found; replaces its record."""
         self._records.append(record._replace(target_uid=target_uid))
         self._own_uids.append(target_uid)
+        self._flag_again(record.uid, target_uid)
         self.unplaced.pop(record.uid, None)
+
+    def _flag_again(self, uid: int, target_uid: int) -> None:
+        """Note that a message appended by this pass must be flagged again, now that its place is found."""
+        at = bisect_left(self.pending.uids, uid)
+        if self.loses_flagged and at < len(self.pending) and self.pending.uids[at] == uid:
+            flags = self.pending.flags(at)
+            if FLAGGED in flags:
+                self.flag_changes[target_uid] = FlagChange(flags, None)
 
     def note_foreign(self, remaining: Iterable[tuple[int, bytes]]) -> None:
         """Record target messages that no source message claimed, so that they are read only once."""

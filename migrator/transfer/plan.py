@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from migrator.mail import DELETED, Flags, Folder, MessageMeta, Outcome
 from migrator.transfer.folders import FolderRules
@@ -130,15 +130,38 @@ def _tries_again(meta: MessageMeta, outcome: Outcome, policy: CopyPolicy) -> boo
     return policy.retry_left_behind
 
 
+# Marks that some servers and programs put in the place of system flags, as the others spell them.
+SPELLINGS: Final = {
+    "\\forwarded": "$Forwarded",
+    "\\mdnsent": "$MDNSent",
+    "\\junk": "$Junk",
+    "\\nonjunk": "$NotJunk",
+    "\\notjunk": "$NotJunk",
+    "\\phishing": "$Phishing",
+}
+
+
 def kept_flags(flags: Flags, permanent: Flags | None) -> Flags:
     """Return the flags a target folder will keep, by its PERMANENTFLAGS (RFC 3501 §7.1; None: all)."""
-    if permanent is None:
-        return flags
-    known = {flag.casefold() for flag in permanent}
-    takes_keywords = "\\*" in permanent
-    return frozenset(
-        flag for flag in flags if flag.casefold() in known or (takes_keywords and not flag.startswith("\\"))
-    )
+    return frozenset(name for name in flag_fates(flags, permanent).values() if name is not None)
+
+
+def flag_fates(flags: Flags, permanent: Flags | None) -> dict[str, str | None]:
+    """Return what becomes of each flag: itself, another spelling of a flag that is none of IMAP, None when it is lost.
+
+    What a folder keeps as it is, is never spelled otherwise.
+    """
+    known = None if permanent is None else {flag.casefold() for flag in permanent}
+    return {flag: _fate(flag, known) for flag in flags}
+
+
+def _fate(flag: str, known: set[str] | None) -> str | None:
+    if known is not None and flag.casefold() in known:
+        return flag
+    name = SPELLINGS.get(flag.casefold(), flag)
+    if known is None or name.casefold() in known or ("\\*" in known and not name.startswith("\\")):
+        return name
+    return None
 
 
 class Pending:

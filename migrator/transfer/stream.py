@@ -53,6 +53,8 @@ class Stream:
         self._source, self._target, self._ledger = source, target, ledger
         self._folders = folders
         self._by_source = {folder.key: folder for folder in folders}
+        for folder in folders:
+            folder.loses_flagged = target.features.loses_flagged_on_append
         self._by_target = {folder.target_path.raw: folder for folder in folders}
         self._terms, self._memory = terms, memory
         told, learned = target.features.append_limit_bytes, memory.learned_limit_bytes

@@ -17,6 +17,7 @@ from migrator.events import (
     FieldsMissing,
     FileSkipped,
     FlagsLost,
+    FlagsRenamed,
     FolderFailed,
     FolderLeftOut,
     FolderRenamed,
@@ -47,6 +48,10 @@ EVENTS: list[tuple[Event, str]] = [
      "Folder X, UID 3: left behind: bigger than the new server allows."),
     (MessageRepaired(folder="X", uid=3, repairs="nul"), "Folder X, UID 3: copied after repair (nul)."),
     (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
+    (
+        FlagsRenamed(folder="X", flag="\\Junk", target="$Junk", messages=2),
+        "Folder X: the flag \\Junk of 2 messages is called $Junk there.",
+    ),
     (FlagsLost(folder="X", flag="$Work", messages=1), "Folder X: the flag $Work of 1 message is not kept."),
     (
         DatesFromHeaders(folder="X", received=2, date=0, now=1),

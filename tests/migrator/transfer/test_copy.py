@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from migrator.errors import MigratorError, Radius, Side
-from migrator.events import FlagsLost, FolderLeftOut, MessageAltered, MessageLeftBehind, PassPlanned, Progress
+from migrator.events import (
+    FlagsLost,
+    FlagsRenamed,
+    FolderLeftOut,
+    MessageAltered,
+    MessageLeftBehind,
+    PassPlanned,
+    Progress,
+)
 from migrator.mail import Folder, FolderPath, Message, MessageMeta, NewFolder, Outcome
 from migrator.stores.base import ReadRequest, ScanRequest, Trouble
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
@@ -15,6 +23,7 @@ from migrator.transfer.copy import run_pass
 from migrator.transfer.plan import CopyPolicy, Mode
 from tests.migrator.transfer.scenes import (
     LIMITS,
+    Scene,
     arrivals,
     assert_arrived,
     assert_balanced,
@@ -333,6 +342,41 @@ def test_labels_the_target_does_not_keep_are_dropped_and_counted() -> None:
     result = scene.copy()
     assert_balanced(result, scene)
     assert [(event.flag, event.messages) for event in scene.sink.of(FlagsLost)] == [("work", 3)]
+    assert scene.copy().flag_changes == 0
+
+
+@pytest.mark.req("D-78")
+def test_broken_flags_get_their_usual_spelling_and_the_rest_of_them_is_dropped_and_both_are_told() -> None:
+    scene = Scene()
+    scene.target = MemoryMailbox(separator=".")  # any keyword, and the system flags of IMAP
+    broken = ["\\FORWARDED", "\\Indexed", "\\ATTACHED", "\\Seen", "NonJunk", "$MDNSent"]
+    scene.source.deliver("INBOX", body("one"), broken)
+    scene.source.deliver("INBOX", body("two"), ["\\Junk"])
+    result = scene.copy()
+    assert_balanced(result, scene)
+    flags = [set(m.flags) for m in scene.target["INBOX"].messages.values()]
+    assert flags == [{"$Forwarded", "\\Seen", "NonJunk", "$MDNSent"}, {"$Junk"}]
+    renamed = [(event.flag, event.target, event.messages) for event in scene.sink.of(FlagsRenamed)]
+    assert renamed == [("\\FORWARDED", "$Forwarded", 1), ("\\Junk", "$Junk", 1)]
+    assert {event.flag for event in scene.sink.of(FlagsLost)} == {"\\Indexed", "\\ATTACHED"}
+    assert scene.copy().flag_changes == 0
+
+
+@pytest.mark.req("D-79")
+@pytest.mark.parametrize("uidplus", [True, False])
+def test_a_target_that_forgets_the_star_given_with_the_message_is_told_again(uidplus: bool) -> None:
+    scene = life_like()
+    scene.target = MemoryMailbox(separator=".", uidplus=uidplus)
+    scene.target.features = replace(scene.target.features, loses_flagged_on_append=True)
+
+    class Forgetful(MemoryTarget):
+        def _keep(self, folder, message, content):  # type: ignore[no-untyped-def]
+            return super()._keep(folder, replace(message, flags=message.flags - {"\\Flagged"}), content)
+
+    result = scene.copy(target=Forgetful(scene.target, None, LIMITS))
+    assert_balanced(result, scene)
+    starred = [m.flags for m in scene.target["INBOX"].messages.values() if "\\Flagged" in m.flags]
+    assert starred == [{"\\Flagged", "work"}] * 3
     assert scene.copy().flag_changes == 0
 
 

@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 
-from campaigns.bridge import vault
+from campaigns.bridge import vault, way_in
 from campaigns.models import Account, AllowedAddress, Connector, Server
 from migrator.directories import DIRECTORIES
 from migrator.directories.base import Directory
@@ -341,7 +341,13 @@ def covers(allowed: str, host: str) -> bool:
 
 
 def endpoint_of(server: Server, username: str, password: Secret, authzid: str | None = None) -> Endpoint:
-    """Return where a server is and who signs in there; ``authzid`` is whose mailbox an administrator opens."""
+    """Return where a server is and who signs in there; ``authzid`` is whose mailbox an administrator opens.
+
+    Raises ``MigratorError`` where tokens would be asked for at an address that is not allowed, or is none.
+    """
+    is_by_token = authzid is not None and way_in.takes_tokens(server)
+    if is_by_token:
+        require_allowed(way_in.token_host(server))
     return Endpoint(
         host=server.host,
         port=server.port,
@@ -351,6 +357,10 @@ def endpoint_of(server: Server, username: str, password: Secret, authzid: str | 
         authzid=authzid,
         verify=not server.accepts_any_certificate,
         ca_file=_authorities_file(server.ca_pem) if server.ca_pem else None,
+        fingerprint=server.pinned_sha256 or None,
+        access=way_in.access(server),
+        tokens=way_in.tokens(server, password) if is_by_token else None,
+        product=server.product,
     )
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.utils.translation import gettext_lazy
 
+from campaigns.bridge.way_in import GOOGLE, MICROSOFT
 from campaigns.forms.base import PageForm
 from campaigns.models.server import Security
 from campaigns.services.servers import MOST_LANES
+from migrator.stores.profiles import GENERIC, PROFILES
+
+OTHER: Final = "other"
+WAYS_IN: Final = [
+    ("authzid", gettext_lazy("Names the person beside itself (SASL PLAIN)")),
+    ("{user}*{admin}", gettext_lazy("As person*administrator (Dovecot and others)")),
+    ("{user}%{admin}", gettext_lazy("As person%administrator")),
+    ("{domain}\\{admin}\\{name}", gettext_lazy("As domain\\administrator\\person (Exchange)")),
+    (OTHER, gettext_lazy("Under a name of another form")),
+    ("proxyauth", gettext_lazy("Signs in, then becomes the person (PROXYAUTH: Netscape, Sun, Oracle)")),
+    (MICROSOFT, gettext_lazy("By tokens of an application (Microsoft 365)")),
+    (GOOGLE, gettext_lazy("By tokens of a service account (Google Workspace)")),
+]
+PRODUCTS: Final = sorted(profile.name for profile in PROFILES.values() if profile is not GENERIC)
 
 
 def secret_field(label: Any, help_text: Any) -> forms.CharField:
@@ -69,7 +84,43 @@ class ServerForm(PageForm):
         help_text=gettext_lazy("Opens mailboxes for people whose password is not known, or who are locked out."),
     )
     admin_secret = secret_field(
-        gettext_lazy("Administrator's password"), gettext_lazy("Stored encrypted and never shown again.")
+        gettext_lazy("Administrator's password"),
+        gettext_lazy(
+            "With tokens: the application's secret, or the whole content of the service account's key file. Stored "
+            "encrypted and never shown again."
+        ),
+    )
+    admin_access = forms.ChoiceField(
+        label=gettext_lazy("How the administrator gets in"),
+        choices=WAYS_IN,
+        required=False,
+        initial="authzid",
+        help_text=gettext_lazy("Each product has its own way; the test of the connection shows whether it works."),
+    )
+    admin_template = forms.CharField(
+        label=gettext_lazy("Form of the name"),
+        max_length=255,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Only for another form: {user}, or {name} and {domain}, is the person, {admin} the administrator."
+        ),
+    )
+    token_endpoint = forms.CharField(
+        label=gettext_lazy("Where tokens are asked for"),
+        max_length=500,
+        required=False,
+        widget=forms.URLInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Only with tokens. Microsoft 365: https://login.microsoftonline.com/TENANT/oauth2/v2.0/token with your "
+            "tenant. Google: empty."
+        ),
+    )
+    product = forms.ChoiceField(
+        label=gettext_lazy("Product"),
+        required=False,
+        choices=[("", gettext_lazy("As it says itself")), *((name, name) for name in PRODUCTS)],
+        help_text=gettext_lazy("Only if a proxy in front of it, or the server itself, gives a wrong name."),
     )
     max_lanes = forms.IntegerField(
         label=gettext_lazy("Mailboxes worked on at once"),
@@ -80,11 +131,21 @@ class ServerForm(PageForm):
     )
 
     def __init__(self, *args: Any, has_secret: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        initial = dict(kwargs.pop("initial", None) or {})
+        if (way := initial.get("admin_access")) and way not in dict(WAYS_IN):
+            initial |= {"admin_access": OTHER, "admin_template": way}
+        super().__init__(*args, initial=initial, **kwargs)
         if has_secret:
             self.fields["admin_secret"].help_text = gettext_lazy(
                 "One is stored. Left empty, it stays; it is never shown."
             )
+
+    def clean(self) -> dict[str, Any]:
+        """Put the form of a name that is not among the usual ones in the place of the choice."""
+        fields: dict[str, Any] = super().clean() or self.cleaned_data
+        way = fields.get("admin_access") or "authzid"
+        fields["admin_access"] = fields.get("admin_template", "") if way == OTHER else way
+        return fields
 
 
 class AddressForm(PageForm):

@@ -28,7 +28,15 @@ class Server(models.Model):
     security = models.CharField(max_length=8, choices=Security.choices, default=Security.TLS)
     ca_pem = models.TextField(blank=True)
     accepts_any_certificate = models.BooleanField(default=False)
-    admin_login = models.CharField(max_length=255, blank=True)  # SASL PLAIN with authorization identity
+    # An exception: exactly this certificate is accepted, whoever vouches for it or not.
+    pinned_sha256 = models.CharField(max_length=64, blank=True)
+    pinned_name = models.CharField(max_length=255, blank=True)  # what the certificate calls itself
+    pinned_by = models.CharField(max_length=150, blank=True)
+    pinned_at = models.DateTimeField(null=True)
+    product = models.CharField(max_length=32, blank=True)  # whose manners it has; empty: as it says itself
+    admin_login = models.CharField(max_length=255, blank=True)
+    admin_access = models.CharField(max_length=255, default="authzid")  # see bridge.way_in
+    token_endpoint = models.CharField(max_length=500, blank=True)
     admin_secret = models.BinaryField(null=True)  # sealed (bridge.vault)
     max_lanes = models.PositiveIntegerField(default=8)  # accounts worked on at once
     breaker_failures = models.PositiveIntegerField(default=0)  # errors of radius server in a row

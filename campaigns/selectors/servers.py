@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
+from campaigns.bridge import way_in
 from campaigns.bridge.connect import covers, hosts_of
 from campaigns.models import AllowedAddress, Campaign, Connector, Server
 from campaigns.selectors import trials, words
 from campaigns.selectors.trials import Trial
 from campaigns.services.connectors import REGISTRIES
 from campaigns.states import Family
+from migrator.stores import trust
 
 SECURITY: Final = {
     "tls": gettext_lazy("TLS"),
@@ -58,6 +61,16 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustException:
+    """The one certificate that is accepted for a server, and who accepted it when."""
+
+    fingerprint: str
+    name: str
+    by: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerRow:
     """One server of the list."""
 
@@ -71,6 +84,7 @@ class ServerRow:
     trial: Trial | None
     breaker: Standing
     is_allowed: bool
+    exception: TrustException | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,8 @@ def standing(rows: Sequence[ServerRow | ConnectorRow]) -> str:
 
 def addresses() -> list[AddressRow]:
     """Return all allowed addresses by name, with the servers and connectors that they let us reach."""
-    hosts = [(row.name, row.host) for row in Server.objects.only("name", "host")]
+    servers = Server.objects.only("name", "host", "admin_access", "token_endpoint")
+    hosts = [(row.name, host) for row in servers for host in (row.host, way_in.token_host(row)) if host]
     for name, options in Connector.objects.values_list("name", "options"):
         hosts += [(name, host) for host in hosts_of(options)]
     return [
@@ -184,7 +199,14 @@ def _server(row: Server, uses: tuple[Use, ...], trial: Trial | None, allowed: li
         trial=trial,
         breaker=breaker(row),
         is_allowed=any(covers(one, row.host) for one in allowed),
+        exception=_exception(row),
     )
+
+
+def _exception(row: Server) -> TrustException | None:
+    if not row.pinned_sha256:
+        return None
+    return TrustException(trust.readable(row.pinned_sha256), row.pinned_name, row.pinned_by, row.pinned_at)
 
 
 def _connector(row: Connector, uses: tuple[Use, ...], trial: Trial | None) -> ConnectorRow:

@@ -434,6 +434,14 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "campaign.recipe.accepted": gettext_lazy("The method was proved on a test account."),
     "campaign.recipe.refused": gettext_lazy("The method was tried on a test account and not accepted."),
     "server.created": _about(gettext_lazy("Server %(called)s added."), "called"),
+    "server.certificate.accepted": _about(
+        gettext_lazy("Exactly one certificate is accepted for %(called)s: %(fingerprint)s."), "called", "fingerprint"
+    ),
+    "server.certificate.dropped": _about(
+        gettext_lazy("The accepted certificate of %(called)s is accepted no more: %(fingerprint)s."),
+        "called",
+        "fingerprint",
+    ),
     "server.password.changed": gettext_lazy("The administrator's password of a server changed."),
     "server.breaker.opened": _caused(gettext_lazy("A server is at fault: nobody new is sent there for a while.")),
     "server.breaker.closed": gettext_lazy("A server works again: accounts go on."),

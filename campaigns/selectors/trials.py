@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from campaigns.models import Event
 from campaigns.selectors import words
 from campaigns.states import Family
+from migrator.stores import trust
 
 _MOST_EVENTS: Final = 2000
 _SOON_DAYS: Final = 30
@@ -22,6 +23,8 @@ _TESTED: Final = ("server.tested", "connector.tested")
 _CHANGED: Final = (
     "server.changed",
     "server.password.changed",
+    "server.certificate.accepted",
+    "server.certificate.dropped",
     "connector.changed",
     "connector.password.changed",
 )
@@ -51,6 +54,19 @@ _LACKS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server showed that was not taken: for people to compare, and perhaps to accept."""
+
+    sha256: str
+    fingerprint: str
+    accepted: str  # the one that was accepted before, if any
+    names: str
+    issuer: str
+    begins: str
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One look: its name, how it went, and what to do when it went badly."""
 
@@ -59,6 +75,7 @@ class Line:
     sentence: str
     cure: str = ""
     reply: str = ""
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +151,32 @@ def refusals(failures: Iterable[tuple[str, str, str]]) -> list[Line]:
 def _line(stored: Mapping[str, Any]) -> Line:
     look, outcome, code = stored["look"], stored["outcome"], stored.get("code", "")
     label, reply = str(_LOOKS[look]), stored.get("reply", "")
-    if outcome == "bad":
-        return Line(_FAMILIES[outcome], label, words.cause(code), words.cure(code), reply)
     facts = stored.get("facts", {})
+    if outcome == "bad":
+        return Line(_FAMILIES[outcome], label, words.cause(code), words.cure(code), reply, _certificate(facts))
     family = _FAMILIES[outcome]
     if look == "encryption" and _ends_soon(facts):
         family = Family.ATTENTION
     return Line(family, label, _sentence(look, code, facts), reply=facts.get("words", ""))
+
+
+def _certificate(facts: Mapping[str, Any]) -> Certificate | None:
+    if not facts.get("fingerprint"):
+        return None
+    begins, ends = (_day(facts.get(name)) for name in ("begins_at", "ends_at"))
+    return Certificate(
+        sha256=facts["fingerprint"],
+        fingerprint=trust.readable(facts["fingerprint"]),
+        accepted=facts.get("accepted", ""),
+        names=", ".join(facts.get("names", ())),
+        issuer=facts.get("issuer", ""),
+        begins=begins,
+        ends=ends,
+    )
+
+
+def _day(at: float | None) -> str:
+    return date_format(timezone.localtime(datetime.fromtimestamp(at, UTC)), "F j, Y") if at else ""
 
 
 def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
@@ -167,6 +203,9 @@ def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
 def _encryption(code: str, facts: Mapping[str, Any]) -> str:
     if code == "plain":
         return gettext("Nothing is encrypted: whoever is on the way reads passwords and mail.")
+    if code == "accepted":
+        told = {"version": facts.get("version", ""), "day": _day(facts.get("ends_at"))}
+        return gettext("%(version)s, with exactly the certificate that was accepted here.") % told
     if code == "unchecked":
         return gettext("%(version)s, but any certificate is accepted: somebody in between would not be noticed.") % {
             "version": facts.get("version", "")

@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db import transaction
 
+from campaigns.bridge import way_in
 from campaigns.bridge.connect import covers, hosts_of
 from campaigns.models import AllowedAddress, Connector, Server
 from campaigns.services.events import Actor, record
@@ -87,6 +88,7 @@ def _is_encodable(host: str) -> bool:
 
 
 def _needed() -> Iterator[str]:
-    yield from Server.objects.values_list("host", flat=True)
+    for server in Server.objects.only("host", "admin_access", "token_endpoint"):
+        yield from filter(None, (server.host, way_in.token_host(server)))
     for options in Connector.objects.values_list("options", flat=True):
         yield from hosts_of(options)

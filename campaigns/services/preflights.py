@@ -120,7 +120,7 @@ def _mark(campaign: Campaign) -> str:
 
 
 def _server(row: Server) -> list[Any]:
-    return [row.pk, row.host, row.port, row.admin_login]
+    return [row.pk, row.host, row.port, row.admin_login, row.admin_access]
 
 
 def _connector(row: Connector | None) -> list[Any] | None:

@@ -58,6 +58,13 @@ SENTENCES: Final = {
     "server.password_again": N_("Enter the password again: the stored one was meant for another address."),
     "server.login_missing": N_("Name the administrator whose password this is."),
     "server.password_missing": N_("Enter the administrator's password: none is stored."),
+    "server.access": N_("The name holds {user} and {admin}, and no other braces: for example {user}*{admin}."),
+    "server.application_missing": N_("Name the application or service account that asks for tokens."),
+    "server.token_endpoint": N_("Enter the whole address at which tokens are asked for; it begins with https://."),
+    "server.key": N_("This is no private key. Paste the whole content of the service account's key file."),
+    "certificate.not_shown": N_(
+        "The last test did not show this certificate. Test the connection again, and look at what it shows."
+    ),
     "server.host_known": N_(
         "Mail of accounts was copied under this name already, and what was copied is known by it. "
         "Set the other machine up as a server of its own."

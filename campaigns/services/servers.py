@@ -13,12 +13,17 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from campaigns.bridge import way_in
 from campaigns.models import Account, Server, User
 from campaigns.models.server import Security
-from campaigns.services import addresses, secrets
+from campaigns.services import addresses, certificates, secrets
 from campaigns.services.events import record
 from campaigns.services.refusals import Refused
 from migrator.secret import Secret
+from migrator.stores import token_endpoint
+from migrator.stores.imap_access import BadAccess
+from migrator.stores.oauth import GOOGLE_ENDPOINT, BadKey, private_key
+from migrator.stores.token_endpoint import BadEndpoint
 
 PORTS: Final = {Security.TLS: 993, Security.STARTTLS: 143, Security.PLAIN: 143}
 MOST_LANES: Final = 1000
@@ -29,7 +34,10 @@ COLUMNS: Final = (
     "security",
     "ca_pem",
     "accepts_any_certificate",
+    "product",
     "admin_login",
+    "admin_access",
+    "token_endpoint",
     "max_lanes",
 )
 
@@ -51,6 +59,7 @@ def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, 
     """
     port = columns["port"] or PORTS[Security(columns["security"])]
     columns = {**columns, "host": addresses.host_checked(columns["host"]), "port": port}
+    columns["token_endpoint"] = _endpoint_of(columns)
     _check(server, columns, secret)
     row = server or Server()
     before = {name: getattr(row, name) for name in COLUMNS}
@@ -61,9 +70,11 @@ def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, 
         with transaction.atomic():
             row.save(update_fields=COLUMNS if server else None)
             _tell(row, is_new=server is None, changed=changed, before=before, actor=actor)
+            if row.pinned_sha256 and {"host", "port"} & set(changed):
+                certificates.drop(row, actor=actor)  # it was accepted for another address
             if secret is not None or (not row.admin_login and row.admin_secret is not None):
                 secrets.set_admin_password(row, secret, actor=actor)
-            return Saved(row, addresses.allow_all([row.host], actor=actor))
+            return Saved(row, addresses.allow_all([row.host, way_in.token_host(row)], actor=actor))
     except IntegrityError as error:
         raise Refused("server.name_taken", "name") from error
 
@@ -75,12 +86,48 @@ def _check(server: Server | None, columns: dict[str, Any], secret: Secret | None
     if columns["admin_login"] and secret is None and not has_secret:
         raise Refused("server.password_missing", "admin_secret")
     if server is not None:
-        is_elsewhere = (server.host.casefold(), server.port) != (columns["host"].casefold(), columns["port"])
+        is_elsewhere = _goes_to(columns) != _goes_to({name: getattr(server, name) for name in COLUMNS})
         if is_elsewhere and has_secret and secret is None and columns["admin_login"]:
             raise Refused("server.password_again", "admin_secret")
         if server.host.casefold() != columns["host"].casefold() and _is_known_by_name(server):
             raise Refused("server.host_known", "host")
     _check_authorities(columns["ca_pem"])
+    _check_access(columns, secret)
+
+
+def _goes_to(columns: dict[str, Any]) -> tuple[Any, ...]:
+    """Return where the administrator's password is sent."""
+    if columns["admin_access"] in way_in.BY_TOKEN:
+        return (columns["admin_access"], columns["token_endpoint"])
+    return (columns["host"].casefold(), columns["port"])
+
+
+def _endpoint_of(columns: dict[str, Any]) -> str:
+    """Return the token endpoint as it is stored: the usual one for Google, none without tokens."""
+    if columns["admin_access"] not in way_in.BY_TOKEN:
+        return ""
+    usual = GOOGLE_ENDPOINT if columns["admin_access"] == way_in.GOOGLE else ""
+    return str(columns["token_endpoint"]).strip() or usual
+
+
+def _check_access(columns: dict[str, Any], secret: Secret | None) -> None:
+    if columns["admin_access"] not in way_in.BY_TOKEN:
+        try:
+            way_in.parse(columns["admin_access"])
+        except BadAccess:
+            raise Refused("server.access", "admin_template") from None
+        return
+    if not columns["admin_login"]:
+        raise Refused("server.application_missing", "admin_login")
+    try:
+        token_endpoint.check(columns["token_endpoint"])
+    except BadEndpoint:
+        raise Refused("server.token_endpoint", "token_endpoint") from None
+    if columns["admin_access"] == way_in.GOOGLE and secret is not None:
+        try:
+            private_key(secret)
+        except BadKey:
+            raise Refused("server.key", "admin_secret") from None
 
 
 def _is_known_by_name(server: Server) -> bool:

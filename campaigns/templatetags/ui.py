@@ -11,8 +11,8 @@ from django import template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
 from campaigns.selectors import words
@@ -33,6 +33,12 @@ def _use(name: str) -> str:
 def icon(name: str) -> SafeString:
     """An icon of the sprite. It says nothing: words stand beside it, or in the label of its button."""
     return format_html('<svg class="mf-icon" aria-hidden="true"><use href="{}"/></svg>', _use(f"i-{name}"))
+
+
+@register.filter
+def in_pairs(fingerprint: str) -> SafeString:
+    """A fingerprint that breaks between its pairs, where a line is too short for it."""
+    return format_html_join(mark_safe(":<wbr>"), "{}", ((pair,) for pair in fingerprint.split(":")))
 
 
 @register.simple_tag

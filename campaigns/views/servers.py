@@ -20,7 +20,7 @@ from campaigns.permissions import Verb, may
 from campaigns.selectors import plans
 from campaigns.selectors import servers as selector
 from campaigns.services import addresses as address_service
-from campaigns.services import breakers, trials
+from campaigns.services import breakers, certificates, trials
 from campaigns.services import servers as service
 from campaigns.services.refusals import Refused
 from campaigns.views.access import require
@@ -82,6 +82,30 @@ def server_test(request: HttpRequest, server_id: int) -> HttpResponse:
     found = trials.try_server(row, trial.cleaned_data["login"], Secret(password) if password else None, actor=user)
     tell_trial(request, found)
     return redirect(f"{reverse('server', args=[row.pk])}#test")
+
+
+@require_POST
+def certificate_accept(request: HttpRequest, server_id: int) -> HttpResponse:
+    """Accept exactly the certificate that the last test showed."""
+    user = require(request, Verb.MANAGE_SERVERS)
+    row = _find(server_id)
+    try:
+        certificates.accept(row, request.POST.get("fingerprint", ""), actor=user)
+    except Refused as refused:
+        messages.error(request, gettext(refused.sentence))
+    else:
+        messages.success(request, gettext("Exactly this certificate is accepted now. Test the connection again."))
+    return redirect(f"{reverse('server', args=[row.pk])}#test")
+
+
+@require_POST
+def certificate_drop(request: HttpRequest, server_id: int) -> HttpResponse:
+    """Accept it no more."""
+    user = require(request, Verb.MANAGE_SERVERS)
+    row = _find(server_id)
+    certificates.drop(row, actor=user)
+    messages.success(request, gettext("That certificate is accepted no more."))
+    return redirect("server", server_id=row.pk)
 
 
 @require_POST
@@ -171,6 +195,7 @@ def _page(
         "server": selector.server(row),
         "form": form,
         "trial": trial,
+        "showed": certificates.shown(row) is not None,
         "may_edit": may(request.user, Verb.MANAGE_SERVERS),
         "may_test": may(request.user, Verb.MANAGE_SERVERS) or may(request.user, Verb.PLAN),
         "ground": plans.ground(),
@@ -192,5 +217,7 @@ urlpatterns: Final[list[URLPattern]] = [
     path("servers/addresses/<int:address_id>/remove", address_remove, name="address_remove"),
     path("servers/<int:server_id>", server, name="server"),
     path("servers/<int:server_id>/test", server_test, name="server_test"),
+    path("servers/<int:server_id>/certificate", certificate_accept, name="certificate_accept"),
+    path("servers/<int:server_id>/certificate/drop", certificate_drop, name="certificate_drop"),
     path("servers/<int:server_id>/again", server_again, name="server_again"),
 ]

@@ -6,10 +6,11 @@ anywhere, and a password is sent once.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,10 +20,11 @@ from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.routes.base import Route
 from migrator.sessions.base import Sessions
-from migrator.stores import imap_listing, imap_parse
+from migrator.stores import imap_listing, imap_parse, trust
 from migrator.stores.imap_session import Endpoint, ImapSession
 
 PATIENCE: Final = Limits(connect_seconds=8, io_seconds=8)
+_OF_CERTIFICATE: Final = frozenset(("server.certificate", "server.certificate_changed"))
 _SIDE: Final = Side.SOURCE  # a session wants one; errors leave here without it
 
 
@@ -69,7 +71,7 @@ def try_server(endpoint: Endpoint, doors: Mapping[Look, Endpoint], limits: Limit
     try:
         session = ImapSession(endpoint, _SIDE, limits, signs_in=False)
     except MigratorError as error:
-        yield from _unreached(error)
+        yield from _unreached(error, endpoint, limits)
         return
     with closing(session):
         yield Finding(Look.REACH, Outcome.GOOD)
@@ -133,13 +135,44 @@ def try_sessions(sessions: Sessions, address: str) -> Iterator[Finding]:
     yield Finding(Look.FOUND, Outcome.GOOD, "sessions", facts={"count": count})
 
 
-def _unreached(error: MigratorError) -> Iterator[Finding]:
-    """Yield what an error before any sign-in means: encryption comes after reaching."""
-    if error.code.startswith("tls.") or error.code == "server.certificate":
+def _unreached(error: MigratorError, endpoint: Endpoint, limits: Limits) -> Iterator[Finding]:
+    """Yield what an error before any sign-in means: encryption comes after reaching.
+
+    A certificate that is not taken is looked at once more, for whoever may vouch for it.
+    """
+    if error.code in _OF_CERTIFICATE:
+        yield Finding(Look.REACH, Outcome.GOOD)
+        yield replace(_bad(Look.ENCRYPTION, error), facts=_shown(endpoint, limits) | error.params)
+    elif error.code.startswith("tls."):
         yield Finding(Look.REACH, Outcome.GOOD)
         yield _bad(Look.ENCRYPTION, error)
     else:
         yield _bad(Look.REACH, error)
+
+
+def _shown(endpoint: Endpoint, limits: Limits) -> dict[str, Json]:
+    """Return what the certificate says that the server shows; nothing where it cannot be had."""
+    anyone = replace(endpoint, verify=False, fingerprint=None)
+    try:
+        session = ImapSession(anyone, _SIDE, limits, signs_in=False)
+    except MigratorError:
+        return {}
+    with closing(session):
+        return _certificate_facts(session.wire.sock)
+
+
+def _certificate_facts(line: socket.socket) -> dict[str, Json]:
+    der = line.getpeercert(binary_form=True) if isinstance(line, ssl.SSLSocket) else None
+    if der is None:
+        return {}
+    found = trust.describe(der)
+    return {
+        "fingerprint": found.fingerprint,
+        "names": list(found.names),
+        "issuer": found.issuer,
+        "begins_at": found.begins_at,
+        "ends_at": found.ends_at,
+    }
 
 
 def _encryption(session: ImapSession, endpoint: Endpoint) -> Finding:
@@ -147,6 +180,8 @@ def _encryption(session: ImapSession, endpoint: Endpoint) -> Finding:
     if not isinstance(line, ssl.SSLSocket):
         return Finding(Look.ENCRYPTION, Outcome.WARNING, "plain")
     facts: dict[str, Json] = {"version": line.version() or ""}
+    if endpoint.fingerprint is not None:
+        return Finding(Look.ENCRYPTION, Outcome.GOOD, "accepted", facts=facts | _certificate_facts(line))
     if not endpoint.verify:
         return Finding(Look.ENCRYPTION, Outcome.WARNING, "unchecked", facts=facts)
     certificate = line.getpeercert() or {}

@@ -48,7 +48,10 @@ class BadKey(ValueError):
 class Grant(Protocol):
     """One way to earn tokens from one endpoint."""
 
-    endpoint: str
+    @property
+    def endpoint(self) -> str:
+        """Where it is earned."""
+        ...
 
     def is_per_user(self) -> bool:
         """Say whether each user has a token of their own, or one serves all."""

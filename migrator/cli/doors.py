@@ -10,17 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from migrator.cli import wishes
+from migrator.cli import ways_in, wishes
 from migrator.cli.places import BadUrl, FileUrl, Security, ServerUrl, Url
 from migrator.cli.prompts import NoPassword, ask_password, is_readable_by_others, read_password
 from migrator.cli.terminal import Terminal, printable
 from migrator.cli.urls import parse_mailbox, parse_server
+from migrator.cli.ways_in import BadWayIn, WayIn
 from migrator.errors import Side
 from migrator.limits import Limits
 from migrator.rosters import tsv
 from migrator.rosters.base import BadRoster, Needs, Refusal, Roster
 from migrator.secret import Secret
 from migrator.stores import STORES, Address, imap_session, load
+from migrator.stores.imap_access import AUTHZID
 from migrator.stores.imap_session import Endpoint
 from migrator.stores.manners import USUAL, Manners, home_of
 
@@ -45,11 +47,17 @@ class Door:
     accepts_any_certificate: bool
     administrator: tuple[str, Secret] | None = None  # signs in for every user
     manners: Manners = USUAL  # how the server is asked, {user} standing for a name
+    way_in: WayIn = ways_in.USUAL
 
     @property
     def signs_in(self) -> bool:
         """True where somebody must sign in."""
         return self.url.store.address is Address.SIGN_IN
+
+    @property
+    def needs_password(self) -> bool:
+        """True where somebody must sign in and has no token."""
+        return self.signs_in and self.way_in.tokens is None
 
     def open(self, user: str, password: Secret | None, limits: Limits) -> Callable[[], Any]:
         """Return what makes the store of ``user``'s mailbox for this side; nothing is opened yet."""
@@ -76,6 +84,10 @@ class Door:
             verify=not self.accepts_any_certificate,
             ca_file=self.ca_file,
             manners=manners,
+            fingerprint=self.way_in.fingerprint,
+            access=self.way_in.access,
+            tokens=self.way_in.tokens,
+            product=self.way_in.product,
         )
 
 
@@ -136,7 +148,7 @@ def servers(options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Door
 
 def roster(options: argparse.Namespace, source: Door, target: Door, terminal: Terminal) -> Roster:
     """Return the list of ``move-accounts`` with all refusals. Raises ``BadInput`` when it cannot be read as a whole."""
-    needs = Needs(*(door.signs_in and not door.administrator for door in (source, target)))
+    needs = Needs(*(door.needs_password and not door.administrator for door in (source, target)))
     try:
         found = tsv.read(options.file, needs).checked(same_server=source.url.is_same_server(target.url))
         found = _without_pathless(found, source, target)
@@ -182,12 +194,32 @@ def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:
     manners = wishes.manners(options, side) if url.store is STORES["imap"] else USUAL
     door = Door(side, url, str(ca_file) if ca_file else None, any_certificate, manners=manners)
     _refuse_needless(door, options)
+    door = replace(door, way_in=_way_in(options, door))
     try:
         if isinstance(url, ServerUrl):
             door.endpoint(url, "", None).context()
     except OSError as error:  # ssl.SSLError too: the file holds no certificate
         raise BadInput(f"{ca_file} holds no certificates that can be read: {error.strerror or error}.") from None
     return door
+
+
+def _way_in(options: argparse.Namespace, door: Door) -> WayIn:
+    try:
+        found = ways_in.way_in(options, door.side)
+    except BadWayIn as refusal:
+        raise BadInput(str(refusal)) from None
+    except OSError as error:
+        raise BadInput(f"{_of(options, door.side, 'token_file')} cannot be read: {error.strerror}.") from None
+    is_administered = bool(_of(options, door.side, "admin")) or (
+        isinstance(door.url, ServerUrl) and door.url.authzid is not None
+    )
+    if found.access != AUTHZID and not is_administered:
+        raise BadInput(
+            f"--{door.side}-access is for administrators: ADMIN;authzid=USER in the URL, or --{door.side}-admin."
+        )
+    if found.tokens is not None and (is_administered or door.url.store is not STORES["imap"]):
+        raise BadInput(f"--{door.side}-token-file opens IMAP mailboxes by their own names, without an administrator.")
+    return found
 
 
 def _require_sense(options: argparse.Namespace, source: Door) -> None:
@@ -205,7 +237,8 @@ def _refuse_needless(door: Door, options: argparse.Namespace) -> None:
 
 
 def _with_password(door: Door, options: argparse.Namespace, terminal: Terminal) -> tuple[Door, Secret | None]:
-    if not door.signs_in or isinstance(door.url, FileUrl):
+    if not door.needs_password or isinstance(door.url, FileUrl):
+        _warn_of_key_readers(door, options, terminal)
         return door, None
     password = _password(door, door.url.user or "", options, terminal)
     if door.url.authzid is None:
@@ -216,6 +249,7 @@ def _with_password(door: Door, options: argparse.Namespace, terminal: Terminal) 
 def _with_administrator(door: Door, options: argparse.Namespace, terminal: Terminal) -> Door:
     admin = str(_of(options, door.side, "admin") or "")
     if not admin:
+        _warn_of_key_readers(door, options, terminal)
         return door
     if not admin.isprintable():  # what is not UTF-8 on the command line is not printable either
         raise BadInput(f"The name after --{door.side}-admin holds characters that no name has.")
@@ -243,6 +277,11 @@ def _password(door: Door, name: str, options: argparse.Namespace, terminal: Term
 def _warn_of_readers(file: Path, terminal: Terminal) -> None:
     if is_readable_by_others(file):
         terminal.say(printable(f"Warning: others on this machine can read the passwords in {file}: chmod 600 {file}"))
+
+
+def _warn_of_key_readers(door: Door, options: argparse.Namespace, terminal: Terminal) -> None:
+    if file := _of(options, door.side, "token_file"):
+        _warn_of_readers(Path(file), terminal)
 
 
 def _warn_of_clear_lines(doors: list[Door], terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from migrator.cli import classic_options, repair_options
+from migrator.cli import classic_options, repair_options, ways_in
 from migrator.cli.ledgers import default_path
 from migrator.transfer.verify import VerifyLevel
 
@@ -290,6 +290,7 @@ def _add_sides(group: argparse._ArgumentGroup, sides: Sequence[str]) -> None:
             action="store_true",
             help=f"do not check the certificate of the {side}: whoever sits on the way can read all",
         )
+        ways_in.add_options(group, trust, side)
 
 
 def _add_folders(group: argparse._ArgumentGroup) -> None:

@@ -60,6 +60,7 @@ class TokenEndpoint:
         handler = type("Handler", (_Handler,), {"endpoint": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/token"
+        self.introspection = f"http://127.0.0.1:{self._server.server_port}/introspect"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def __enter__(self) -> Self:
@@ -130,8 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(self._answer(fields))
 
     def do_GET(self) -> None:
-        self.endpoint.asked.append({"method": "GET"})
-        self._say(Answer(405, b""))
+        """Tell a mail server what a token is good for (RFC 7662), or, at the endpoint itself, that this is no way."""
+        if self.path != "/introspect":
+            self.endpoint.asked.append({"method": "GET"})
+            self._say(Answer(405, b""))
+            return
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        is_known = token in self.endpoint.tokens
+        told = {"active": is_known, "username": self.endpoint.tokens.get(token)} if is_known else {"active": False}
+        self._say(Answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"}))
 
     def _answer(self, fields: dict[str, str]) -> Answer:
         try:

@@ -43,6 +43,8 @@ server_new              -    -    -    -    -    yes
 server                  -    -    yes  -    yes  yes
 server_test             -    -    yes  -    -    yes
 server_again            -    -    yes  -    -    yes
+certificate_accept      -    -    -    -    -    yes
+certificate_drop        -    -    -    -    -    yes
 addresses               -    -    yes  -    yes  yes
 address_remove          -    -    -    -    -    yes
 connector_new           -    -    -    -    -    yes

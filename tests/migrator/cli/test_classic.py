@@ -11,6 +11,8 @@ from migrator.cli.classic import translate
 from migrator.cli.options import parse
 from tests.migrator.cli.peers import BODY, bodies, mailbox
 from tests.rigs.communigate import POSTMASTER, CommuniGate
+from tests.rigs.maildrop import Maildrop
+from tests.rigs.postbox import Postbox
 from tests.rigs.scripted import Peer, raw, then
 
 SENT = then(raw(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b)\r\n" % (len(BODY), BODY)), "$ OK done")
@@ -139,6 +141,7 @@ def test_the_postmaster_copies_as_the_guide_says(mailferry, secret) -> None:
         assert new.holds("anna") == {"Work": [LETTER]}
 
 
+@pytest.mark.req("S-72")
 def test_the_accounts_of_a_list_are_moved_by_imap_with_the_flags_of_one(mailferry, source, target, tmp_path) -> None:
     (tmp_path / "AccountList").write_text(SAMPLE)
     words = ["--IMAP", tmp_path / "AccountList", place(source), place(target), "--byOne", "--list", "Mail/*"]
@@ -149,3 +152,44 @@ def test_the_accounts_of_a_list_are_moved_by_imap_with_the_flags_of_one(mailferr
     ]  # fmt: skip
     assert source.said("LIST").count(b'LIST "" "Mail/*"') == 3
     assert len(target.said("APPEND")) == 3
+
+
+MAIL = [(b"n%d" % number, b"Subject: %d\r\n\r\nbody\r\n" % number) for number in range(1, 4)]
+
+
+def test_the_sample_of_the_guide_sends_the_mail_of_a_pop_account(mailferry, secret) -> None:
+    box = Postbox()
+    with Maildrop(MAIL).server() as old, box.server() as new:
+        words = [f"127.0.0.1:{old.port}", "john", secret("old", "jps#dhj"), f"127.0.0.1:{new.port}", "john"]
+        ended = mailferry("MovePOPMail", "--verbose", *words)
+        assert ended.exit_code == 0, ended.err
+        signed_in = [line for line in old.commands if line.startswith((b"USER", b"PASS"))]
+        assert signed_in[:2] == [b"USER john", b"PASS jps#dhj"]
+        assert not [line for line in old.commands if line.startswith(b"DELE")]
+    assert [to for _, to, _ in box.mail] == [b"RCPT TO:<john>"] * 3
+    assert all(got.endswith(body) for (_, _, got), (_, body) in zip(box.mail, MAIL, strict=True))
+
+
+@pytest.mark.parametrize("flag", ["--list", "--source", "--byOne", "--noACL"])
+def test_the_pop_mover_has_no_flags_for_folders(mailferry, secret, flag) -> None:
+    words = ["127.0.0.1", "john", secret("old", "pw"), "127.0.0.1", "john", flag]
+    assert mailferry("MovePOPMail", *words).exit_code == 2
+
+
+@pytest.mark.req("S-71", "S-72")
+@pytest.mark.parametrize("way", [[], ["--POP"]])
+def test_a_list_is_moved_from_pop_to_smtp_unless_imap_is_said(mailferry, tmp_path, way: list[str]) -> None:
+    (tmp_path / "list").write_text("Name\tPassword\tNewName\njohn\tp1\t\njim\tp2\tjames@new.test\n")
+    box = Postbox()
+    with Maildrop(MAIL).server() as old, box.server() as new:
+        servers = [f"127.0.0.1:{peer.port}" for peer in (old, new)]
+        ended = mailferry("MoveAccounts", *way, tmp_path / "list", *servers, "--verbose", "--notimeout")
+        assert ended.exit_code == 0, ended.err
+    recipients = [to for _, to, _ in box.mail]
+    assert (recipients.count(b"RCPT TO:<john>"), recipients.count(b"RCPT TO:<james@new.test>")) == (3, 3)
+
+
+def test_flags_for_folders_do_not_go_with_a_list_for_pop(mailferry, tmp_path) -> None:
+    (tmp_path / "list").write_text("Name\tPassword\njohn\tp1\n")
+    ended = mailferry("MoveAccounts", tmp_path / "list", "127.0.0.1:1", "127.0.0.1:2", "--list", "Mail/*")
+    assert (ended.exit_code, "--list is for an IMAP source" in ended.err) == (2, True)

@@ -26,9 +26,9 @@ HARD: Final = {"john": "jps#dhj", "quoted": 'a"b\\c', "blank": " p w ", "percent
 MESSAGES: Final = 300
 
 
-def inbox(seed: int, messages: int = MESSAGES) -> Box:
+def inbox(seed: int, messages: int = MESSAGES, *, strict: bool = False) -> Box:
     """The INBOX of a life-like account, each message with the date of its arrival in its header, as delivery does."""
-    mails = lifelike(seed, messages=3 * messages)[0].mails[:messages]
+    mails = lifelike(seed, messages=3 * messages, strict=strict)[0].mails[:messages]
     assert len(mails) == messages
     return Box(("INBOX",), [Mail(_stamp(mail) + mail.body, mail.flags, mail.date) for mail in mails], True)
 

@@ -22,7 +22,7 @@ from migrator.transfer.kinship import Correspondents, refuse_strangers
 from migrator.transfer.knowledge import Knowledge
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
-from migrator.transfer.moved import known_targets, renamed_since
+from migrator.transfer.moved import known_targets, renumbered_since
 from migrator.transfer.names import CAUTIOUS
 from migrator.transfer.numbering import list_source
 from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
@@ -156,7 +156,11 @@ def map_account(
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
         rules=_in_homes(rules, source, target),
-        known={**known_targets(source_folders, ledger.states()), **opened},
+        known={
+            **known_targets(source_folders, ledger.states()),
+            **renumbered_since(source, source_folders, ledger),
+            **opened,
+        },
     )
 
 
@@ -185,11 +189,12 @@ def _pair(
     rows: dict[bytes, list[LeftBehind]] = {}
     for row in ledger.left_behind():
         rows.setdefault(row.folder, []).append(row)
-    moved = renamed_since([pair.source for pair in mapping.pairs], states.values())
+    was_there = {state.target for state in states.values()}
     table = FlagTable()
     folders = []
     for pair in mapping.pairs:
-        reason = pair.renamed or ("renamed_since" if pair.source.path.raw in moved else None)
+        is_moved = pair.source.path.raw not in states and pair.target.raw in was_there
+        reason = pair.renamed or ("renamed_since" if is_moved else None)
         if reason:
             terms.sink.emit(FolderRenamed(folder=pair.source.path.display, target=pair.target.display, reason=reason))
         if pair.source.selectable:

@@ -1,4 +1,4 @@
-"""A folder that its owner renames between two passes, on servers that keep its numbers."""
+"""A folder that its owner renames between two passes, on servers that keep its numbers and on others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ import pytest
 
 from tests.live.crossing import Crossing
 from tests.rigs.base import Server, users
+from tests.rigs.courier import Courier
+from tests.rigs.cyrus import Cyrus
 from tests.rigs.dialogue import Dialogue
 from tests.rigs.dovecot import Dovecot
 
 SERVERS = {
     "maildir": (lambda: Dovecot(users(2)), b""),
     "mdbox": (lambda: Dovecot(users(2), layout="mdbox", separator="/"), b""),
+    "cyrus": (lambda: Cyrus(users(2)), b"INBOX."),
+    "courier": (lambda: Courier(users(2)), b"INBOX."),
 }
 
 
+@pytest.mark.req("D-27")
 @pytest.mark.parametrize(("make", "prefix"), SERVERS.values(), ids=SERVERS)
 def test_what_was_copied_under_the_old_name_is_not_copied_again(make: Callable[[], Server], prefix: bytes) -> None:
     with make() as one, Dovecot(users(2), layout="mdbox", separator="/") as other:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from migrator.mail import Folder, FolderPath
 from migrator.testing import MemorySource, MemoryTarget
 from migrator.transfer.ledger import FolderState
-from migrator.transfer.moved import known_targets, renamed_since
+from migrator.transfer.moved import alike, known_targets, renamed_since
 from migrator.transfer.verify import VerifyLevel, verify
 from tests.migrator.transfer.scenes import Scene, body
 
 
-def rename(scene: Scene, old: str, new: str) -> None:
-    """Rename a folder of the source, which leaves its UIDVALIDITY and UIDs as they are."""
+def rename(scene: Scene, old: str, new: str, *, anew: bool = False) -> None:
+    """Rename a folder of the source. Its UIDVALIDITY and UIDs stay as they are, unless it is numbered ``anew``."""
     mailbox = scene.source
     folder = mailbox[old]
     mailbox.remove_folder(old)
     folder.path = mailbox.path(new)
+    if anew:
+        messages = list(folder.messages.values())
+        folder.messages.clear()
+        folder.uidvalidity, folder.uidnext = 5, 1
+        for message in messages:
+            folder.add(message.body, message.flags, message.internal_date, message.zone_minutes)
     mailbox._by_raw[folder.path.raw] = folder
 
 
@@ -29,10 +37,12 @@ def filled() -> Scene:
     return scene
 
 
-def test_a_renamed_folder_is_found_where_it_was_copied_and_nothing_is_doubled() -> None:
+@pytest.mark.req("D-27")
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_renamed_folder_is_found_where_it_was_copied_and_nothing_is_doubled(anew: bool) -> None:
     scene = filled()
     assert scene.copy().is_balanced
-    rename(scene, "Work", "Projects")
+    rename(scene, "Work", "Projects", anew=anew)
     scene.source.deliver("Projects", body("new"))
     result = scene.copy()
     assert (result.is_balanced, result.appended) == (True, 1)
@@ -45,6 +55,28 @@ def test_a_renamed_folder_is_found_where_it_was_copied_and_nothing_is_doubled() 
     with MemorySource(scene.source) as source, MemoryTarget(scene.target) as target:
         for level in VerifyLevel:
             assert verify(source, target, scene.ledger, level=level).is_clean
+
+
+def test_a_message_that_was_removed_since_does_not_hide_who_the_folder_is() -> None:
+    scene = filled()
+    scene.copy()
+    rename(scene, "Work", "Projects", anew=True)
+    del scene.source["Projects"].messages[2]
+    result = scene.copy()
+    assert (result.is_balanced, result.appended) == (True, 0)
+    assert len(scene.target["Work"].messages) == 5
+
+
+def test_two_folders_renamed_at_once_keep_their_places() -> None:
+    scene = filled()
+    scene.copy()
+    rename(scene, "Work", "Projects", anew=True)
+    rename(scene, "Other", "Rest")
+    result = scene.copy()
+    assert (result.is_balanced, result.appended) == (True, 0)
+    assert {pair.source.display: pair.target.display for pair in result.folders} == {
+        "INBOX": "INBOX", "Projects": "Work", "Rest": "Other"
+    }  # fmt: skip
 
 
 def test_a_new_folder_with_the_old_name_is_another_one() -> None:
@@ -93,6 +125,14 @@ def state(name: bytes, uidvalidity: int, *, leaves: int = 1) -> FolderState:
 )
 def test_what_is_not_certain_is_a_new_folder(listed: list[Folder], states: list[FolderState]) -> None:
     assert renamed_since(listed, states) == {}
+
+
+def test_folders_that_hold_the_same_mail_are_told_apart_or_not_at_all() -> None:
+    one, other = Counter({(9, 1): 2, (8, 2): 1}), Counter({(7, 1): 1})
+    assert alike({b"t1": one, b"t2": other}, {b"n1": one, b"n2": other}) == {b"n1": b"t1", b"n2": b"t2"}
+    assert alike({b"t1": one}, {b"n1": one, b"n2": one + other}) == {}
+    assert alike({b"t1": one, b"t2": one}, {b"n1": one}) == {}
+    assert alike({b"t1": one}, {b"n1": other}) == {}
 
 
 def test_what_is_certain_keeps_its_target() -> None:

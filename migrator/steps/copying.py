@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.entries import Values
@@ -14,7 +14,7 @@ from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.stores.base import SourceStore, TargetStore
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.ledger import Ledger
-from migrator.transfer.plan import CopyPolicy
+from migrator.transfer.plan import CopyPolicy, Mode
 from migrator.transfer.verify import VerifyLevel, verify
 
 MOST_PASSES: Final = 10  # the second finds nothing, unless somebody writes to a mailbox that nobody can reach
@@ -61,9 +61,13 @@ class DeltaStep:
 
     def apply(self, saved: Values) -> None:
         with self._mail.open_source() as source, self._mail.open_target() as target:
+            policy = self._mail.policy
             for _ in range(MOST_PASSES):
-                if _finds_nothing(self._pass(source, target)):
+                is_quiet = _finds_nothing(self._pass(source, target, policy))
+                if is_quiet and (policy.compare_all_flags or not _may_miss_flags(source, policy)):
                     return
+                # Once it is quiet all flags are compared: servers have been seen to change some and count nothing.
+                policy = replace(self._mail.policy, compare_all_flags=is_quiet or policy.compare_all_flags)
                 if self._stop.is_set():
                     raise Stopped
         raise MigratorError("cutover.restless")
@@ -71,13 +75,13 @@ class DeltaStep:
     def undo(self, saved: Values) -> None:
         """Leave what was copied: the next night starts from it."""
 
-    def _pass(self, source: SourceStore, target: TargetStore) -> PassResult:
+    def _pass(self, source: SourceStore, target: TargetStore, policy: CopyPolicy) -> PassResult:
         mail = self._mail
         result = run_pass(
             source,
             target,
             mail.ledger,
-            policy=mail.policy,
+            policy=policy,
             sink=mail.sink,
             limits=mail.limits,
             stop=self._stop,
@@ -121,6 +125,11 @@ class VerifyStep:
 
     def undo(self, saved: Values) -> None:
         """Nothing was changed."""
+
+
+def _may_miss_flags(source: SourceStore, policy: CopyPolicy) -> bool:
+    """True where a pass trusts the source's count of changes, and flags are to follow it."""
+    return policy.mode is Mode.STAGE and source.features.condstore and source.features.has_flags
 
 
 def _finds_nothing(result: PassResult) -> bool:

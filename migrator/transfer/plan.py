@@ -34,6 +34,7 @@ class CopyPolicy:
     name_of: Callable[[str], str | None] | None = None
     # names and addresses of the person on the source; None: nobody asks whose mail the target holds (kinship.py)
     kin: frozenset[str] | None = None
+    compare_all_flags: bool = False  # look at every flag, whatever the counters of the source say
     repairs: frozenset[Repair] = frozenset()  # done to what the target refuses as it is, and to nothing else
     repairs_ahead: frozenset[Repair] = frozenset()  # done to every message with the fault, before it is sent
     longest_line: int = LONGEST_LINE  # for the repair of long lines
@@ -78,7 +79,7 @@ def scan_depth(source: Folder, state: FolderState | None, *, condstore: bool, po
 
     CONDSTORE's mod-sequence tells that nothing changed (RFC 7162 §3.1.2.1); without it flags can change unseen.
     """
-    if state is None or not state.is_complete or policy.retry_left_behind:
+    if state is None or not state.is_complete or policy.retry_left_behind or policy.compare_all_flags:
         return Depth.FULL
     if state.source_uidvalidity != (source.uidvalidity or 0):
         return Depth.FULL

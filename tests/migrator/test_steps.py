@@ -243,8 +243,17 @@ def test_delta_ends_when_a_pass_finds_nothing(clock: FakeClock) -> None:
     scene, letters = life_like(), iter(["while it ran", "and once more"])
     calls = FaultPlan(at=(first_pass - 1, first_pass + 5), act=write)
     DeltaStep(DELTA, mail(scene, calls), clock=clock).apply({})
-    assert calls.calls.count("source.folders") == 4
+    assert calls.calls.count("source.folders") == 5  # the last compares all flags
     assert_arrived(scene)
+
+
+@pytest.mark.req("D-34")
+def test_delta_ends_with_a_look_at_all_flags_where_the_source_counts_changes(clock: FakeClock) -> None:
+    scene = life_like()
+    DeltaStep(DELTA, mail(scene), clock=clock).apply({})
+    scene.source["INBOX"].messages[1].flags = frozenset({"\\Answered"})  # and the count of changes stands still
+    DeltaStep(DELTA, mail(scene), clock=clock).apply({})
+    assert scene.target["INBOX"].messages[1].flags == {"\\Answered"}
 
 
 def test_delta_does_not_go_on_for_ever(clock: FakeClock) -> None:

@@ -219,6 +219,6 @@ def test_no_changes_need_no_connection() -> None:
 
 
 def test_what_is_known_of_exchange_is_told_to_whoever_copies() -> None:
-    with Peer({}, greeting="* OK The Microsoft Exchange IMAP4 service is ready.") as peer:
-        with ImapTarget(peer.endpoint(), QUICK) as target:
-            assert target.features.loses_flagged_on_append
+    greeting = "* OK The Microsoft Exchange IMAP4 service is ready."
+    with Peer({}, greeting=greeting) as peer, ImapTarget(peer.endpoint(), QUICK) as target:
+        assert target.features.loses_flagged_on_append

@@ -107,6 +107,32 @@ def test_without_condstore_flags_are_compared() -> None:
     assert scene.copy().flag_changes == 0
 
 
+@pytest.mark.req("D-34")
+def test_a_flag_that_condstore_missed_is_found_by_one_comparison_of_all() -> None:
+    scene = life_like()
+    scene.copy()
+    scene.source["INBOX"].messages[1].flags = frozenset({"\\Answered"})  # and no modseq moved
+    assert scene.copy().flag_changes == 0
+    result = scene.copy(policy=CopyPolicy(compare_all_flags=True))
+    assert_balanced(result, scene)
+    assert (result.appended, result.flag_changes) == (0, 1)
+    assert scene.target["INBOX"].messages[1].flags == {"\\Answered"}
+    assert scene.copy(policy=CopyPolicy(compare_all_flags=True)).flag_changes == 0
+
+
+@pytest.mark.req("D-81")
+def test_a_draft_without_a_sender_is_a_message_like_any_other() -> None:
+    scene = Scene()
+    draft = b"Subject: not finished\r\n\r\nDear\r\n"
+    scene.source.deliver("Drafts", draft, ["\\Draft"])
+    scene.source.deliver("Drafts", body("was sent"), ["\\Seen"])
+    assert_balanced(scene.copy(), scene)
+    assert [(m.body, m.flags) for m in scene.target["Drafts"].messages.values()] == [
+        (draft, {"\\Draft"}),
+        (body("was sent"), {"\\Seen"}),
+    ]
+
+
 def test_removals_at_the_source_keep_the_sum_right() -> None:
     scene = life_like()
     scene.copy()

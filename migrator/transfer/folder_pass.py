@@ -245,6 +245,11 @@ class FolderPass:
         reply = mended.refusal.reply if mended.refusal else ""
         self._rows.append(LeftBehind(*row, Outcome.REPAIRED, mended.names, reply))
 
+    def settle_sent(self, uid: int, size_bytes: int, digest: Digest) -> None:
+        """Record a message that was handed over under an earlier numbering, to where nobody tells its place."""
+        self.unplaced[uid] = self._settle(uid, Outcome.COPIED, 0, size_bytes, digest)
+        self.tally.already_there += 1
+
     def settle_left(
         self,
         uid: int,

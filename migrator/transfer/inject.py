@@ -145,7 +145,7 @@ class Injection(Stream):
         if found[0] in self._doubtful[folder.key]:
             self._leave_unconfirmed(folder, message.uid, message.digest.canonical)
         else:
-            folder.settle_found(message.uid, found[0], message.size_bytes, message.digest)
+            folder.settle_sent(message.uid, message.size_bytes, message.digest)
         self.commit()
         for sending in self._journal.sending():
             if sending.folder == folder.key and sending.canonical == message.digest.canonical:

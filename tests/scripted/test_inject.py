@@ -22,6 +22,7 @@ from migrator.transfer.file_ledger import LedgerFile
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.memory_ledger import MemoryLedger
 from migrator.transfer.plan import CopyPolicy
+from migrator.transfer.proof import prove
 from tests.rigs.maildrop import Maildrop
 from tests.rigs.postbox import Postbox
 from tests.rigs.text_peer import Act, close, cut, then
@@ -155,6 +156,7 @@ def test_after_a_kill_the_one_message_on_its_way_is_of_unknown_outcome(tmp_path:
         result = sent(drop, box, ledger)
         assert result.totals == {Outcome.COPIED: 7, Outcome.UNCONFIRMED: 1}
         assert result.is_balanced
+        assert prove(ledger).is_balanced
         assert ledger.sending() == []
         assert [row.uid for row in ledger.left_behind()] == [at]
     expected = mail(*range(1, 9))
@@ -177,6 +179,8 @@ def test_what_was_sent_is_not_sent_again_when_the_source_numbers_it_anew(names: 
     drop.mail.append((b"third", letter(2)[1]))
     result = sent(drop, box, ledger)
     assert (result.appended, result.is_balanced) == (1, True)
+    proof = prove(ledger)
+    assert (proof.is_sound, proof.is_balanced) == (True, True)
     assert arrived(box) == Counter({letter(n)[1]: count for n, count in ((1, 1), (2, 3), (5, 1), (10, 1))})
 
 

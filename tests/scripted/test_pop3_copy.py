@@ -17,6 +17,7 @@ from migrator.testing.stores import MemoryTarget
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.memory_ledger import MemoryLedger
+from migrator.transfer.proof import prove
 from migrator.transfer.verify import VerifyLevel, verify
 from tests.rigs.maildrop import Maildrop
 
@@ -117,6 +118,7 @@ def test_without_names_messages_are_known_by_their_content() -> None:
     drop.mail = [*reversed(drop.mail[1:]), letter(30)]
     result = copied(drop, mailbox, ledger)
     assert (result.error, result.appended, result.is_balanced) == (None, 1, True)
+    assert prove(ledger).is_balanced
     assert len(bodies(mailbox)) == 11
 
 

@@ -32,9 +32,6 @@ class Profile:
     max_segment_bytes: int = 240  # of one level, in modified UTF-7 and in UTF-8; file systems end at 255
     max_name_bytes: int = 400  # of the whole name behind the prefix
     max_errors: int | None = None  # BAD answers in one session before the server hangs up
-    clamps_future_dates: bool = False  # an internal date ahead of the server's clock becomes its present
-    keeps_final_newline: bool = True  # False: the last line end of a message may go missing
-    earliest_date: int | None = None  # seconds since the epoch; internal dates before it are refused
     examine_loses_uidvalidity: bool = False  # only SELECT makes the server remember the UIDVALIDITY it told
     loses_flagged_on_append: bool = False  # \Flagged given with APPEND must be set again by STORE
     left_out_roles: frozenset[str] = VIRTUAL_ROLES  # these folders show messages that live in others
@@ -54,7 +51,6 @@ DOVECOT: Final = Profile(
     max_segment_bytes=254,
     max_name_bytes=254,  # "Not found": a Maildir keeps the whole name as one file name
     max_errors=20,
-    clamps_future_dates=True,
     group_sign="$",
 )
 
@@ -66,7 +62,6 @@ CYRUS: Final = Profile(
     forbidden_by_separator=MappingProxyType({".": "/", "/": "^"}),
     max_segment_bytes=400,
     max_name_bytes=400,  # 490 with the name of the user
-    earliest_date=0,  # "Invalid date-time in Append command"
     group_sign="group:",
 )
 
@@ -79,7 +74,6 @@ COURIER: Final = Profile(
     max_segment_bytes=254,
     max_name_bytes=254,  # "Cannot create this folder.": one file name, as in Dovecot
     max_errors=9,  # after about ten: "TOO MANY CONSECUTIVE PROTOCOL VIOLATIONS"
-    earliest_date=0,  # "Error in IMAP command received by server."
     examine_loses_uidvalidity=True,
 )
 
@@ -87,7 +81,6 @@ COURIER: Final = Profile(
 PYMAP: Final = Profile(
     "pymap",
     case_insensitive_names=False,
-    keeps_final_newline=False,  # "hello\r\n" without a body came back as "hello\r"
 )
 
 GMAIL: Final = Profile(
@@ -108,12 +101,20 @@ EXCHANGE: Final = Profile(
 # By its guide: how the server names the files of its own folders.
 COMMUNIGATE: Final = Profile("CommuniGate Pro", trimmed=" \t", reserved_endings=(".mbox", ".mdir"))
 
+# By its source: imap_max_consecutive_error is 5, and names hold neither of these, nor more than 128 characters.
+ZIMBRA: Final = Profile("Zimbra", trimmed=" \t", forbidden=':"', max_segment_bytes=128, max_errors=4)
+
+# By its documents: names are files; at their beginning # means a namespace, ~ somebody's home, / the whole machine.
+UW: Final = Profile("UW IMAP", case_insensitive_names=False, forbidden_first="#~/", max_segment_bytes=254)
+
 # What a product calls itself in ID (RFC 2971) or in its greeting; the ID is asked first, because proxies greet as well.
 SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
     ("dovecot", DOVECOT),
     ("cyrus", CYRUS),
     ("courier", COURIER),
     ("communigate", COMMUNIGATE),
+    ("zimbra", ZIMBRA),
+    ("imap4rev1 200", UW),  # "host IMAP4rev1 2007f.404 at ..."
     ("gimap", GMAIL),
     ("microsoft exchange", EXCHANGE),
     ("microsoft.exchange", EXCHANGE),
@@ -122,7 +123,7 @@ SIGNS: Final[tuple[tuple[str, Profile], ...]] = (
 
 PROFILES: Final = {
     profile.name.casefold(): profile
-    for profile in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP, GMAIL, EXCHANGE, COMMUNIGATE)
+    for profile in (GENERIC, DOVECOT, CYRUS, COURIER, PYMAP, GMAIL, EXCHANGE, COMMUNIGATE, ZIMBRA, UW)
 }
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
+from migrator.stores import profiles
 from migrator.stores.profiles import (
     COURIER,
     CYRUS,
@@ -11,7 +16,10 @@ from migrator.stores.profiles import (
     EXCHANGE,
     GENERIC,
     GMAIL,
+    PROFILES,
     PYMAP,
+    UW,
+    ZIMBRA,
     Profile,
     choose,
 )
@@ -27,6 +35,8 @@ NOTHING: frozenset[str] = frozenset()
         ("* OK [CAPABILITY IMAP4rev1 UIDPLUS] Courier-IMAP ready. Copyright 1998-2019", COURIER),
         ("* OK Gimap ready for requests from 192.0.2.1 a1mb1", GMAIL),
         ("* OK The Microsoft Exchange IMAP4 service is ready. [TQBB]", EXCHANGE),
+        ("* OK mail.example.test Zimbra IMAP4rev1 server ready", ZIMBRA),
+        ("* OK [CAPABILITY IMAP4REV1 STARTTLS] host IMAP4rev1 2007f.404 at Sat, 28 Nov 2026 09:00:00 +0000", UW),
         ("* OK IMAP4 ready", GENERIC),
         ("", GENERIC),
     ],
@@ -41,7 +51,7 @@ def test_a_server_is_known_by_its_greeting(greeting: str, profile: Profile) -> N
         ({"name": "Dovecot"}, DOVECOT),
         ({"NAME": "Cyrus IMAPD", "version": "3.6.1", "vendor": "Project Cyrus"}, CYRUS),
         ({"name": "Microsoft.Exchange.Imap4.Imap4Server", "version": "15.20"}, EXCHANGE),
-        ({"name": "Zimbra"}, GENERIC),
+        ({"NAME": "Zimbra", "VERSION": "8.8.15"}, ZIMBRA),
         ({"environment": "dovecot"}, GENERIC),
     ],
 )
@@ -55,6 +65,17 @@ def test_the_id_counts_more_than_the_greeting_of_a_proxy() -> None:
 
 def test_gmail_is_known_by_its_capability_whatever_greets() -> None:
     assert choose("* OK Dovecot ready.", {}, frozenset(("IMAP4REV1", "X-GM-EXT-1"))) is GMAIL
+
+
+def test_the_name_of_a_profile_is_enough_to_choose_it() -> None:
+    assert [choose(profile.name, {}, NOTHING) for profile in PROFILES.values()] == list(PROFILES.values())
+
+
+def test_no_fact_stands_here_that_nothing_reads() -> None:
+    rooms = Path(profiles.__file__).parents[1]
+    files = [file for file in rooms.rglob("*.py") if file != Path(profiles.__file__)]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    assert [fact.name for fact in fields(Profile) if not re.search(rf"\.{fact.name}\b", code)] == []
 
 
 def test_pymap_names_itself_nowhere_and_is_still_known() -> None:

@@ -79,7 +79,7 @@ class CommuniGate:
         talk.say("$ OK completed", command)
 
     def _names(self, talk: Conversation, pattern: str) -> Iterator[tuple[str, Box]]:
-        for (account, folder), box in self.boxes.items():
+        for (account, folder), box in list(self.boxes.items()):  # other conversations make folders meanwhile
             name = f"~{account}/{folder}" if pattern.startswith("~") else folder
             is_seen = account == self._users[talk] or (pattern.startswith("~") and self._users[talk] == POSTMASTER)
             if is_seen and fnmatch.fnmatchcase(name, pattern):

@@ -59,6 +59,7 @@ SENTENCES: Final = {
     "server.login_missing": N_("Name the administrator whose password this is."),
     "server.password_missing": N_("Enter the administrator's password: none is stored."),
     "server.access": N_("The name holds {user} and {admin}, and no other braces: for example {user}*{admin}."),
+    "server.product": N_("That is no product that is known here by name."),
     "server.application_missing": N_("Name the application or service account that asks for tokens."),
     "server.token_endpoint": N_("Enter the whole address at which tokens are asked for; it begins with https://."),
     "server.key": N_("This is no private key. Paste the whole content of the service account's key file."),

@@ -23,6 +23,7 @@ from migrator.secret import Secret
 from migrator.stores import token_endpoint
 from migrator.stores.imap_access import BadAccess
 from migrator.stores.oauth import GOOGLE_ENDPOINT, BadKey, private_key
+from migrator.stores.profiles import named
 from migrator.stores.token_endpoint import BadEndpoint
 
 PORTS: Final = {Security.TLS: 993, Security.STARTTLS: 143, Security.PLAIN: 143}
@@ -59,7 +60,7 @@ def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, 
     """
     port = columns["port"] or PORTS[Security(columns["security"])]
     columns = {**columns, "host": addresses.host_checked(columns["host"]), "port": port}
-    columns["token_endpoint"] = _endpoint_of(columns)
+    columns = with_way_in(columns, secret)
     _check(server, columns, secret)
     row = server or Server()
     before = {name: getattr(row, name) for name in COLUMNS}
@@ -92,7 +93,6 @@ def _check(server: Server | None, columns: dict[str, Any], secret: Secret | None
         if server.host.casefold() != columns["host"].casefold() and _is_known_by_name(server):
             raise Refused("server.host_known", "host")
     _check_authorities(columns["ca_pem"])
-    _check_access(columns, secret)
 
 
 def _goes_to(columns: dict[str, Any]) -> tuple[Any, ...]:
@@ -108,6 +108,15 @@ def _endpoint_of(columns: dict[str, Any]) -> str:
         return ""
     usual = GOOGLE_ENDPOINT if columns["admin_access"] == way_in.GOOGLE else ""
     return str(columns["token_endpoint"]).strip() or usual
+
+
+def with_way_in(columns: dict[str, Any], secret: Secret | None) -> dict[str, Any]:
+    """Return ``columns`` with the token endpoint as it is stored. Raises ``Refused``: a way in that is none."""
+    columns = {**columns, "token_endpoint": _endpoint_of(columns)}
+    _check_access(columns, secret)
+    if columns["product"] and named(columns["product"]) is None:
+        raise Refused("server.product", "product")
+    return columns
 
 
 def _check_access(columns: dict[str, Any], secret: Secret | None) -> None:

@@ -18,7 +18,8 @@ from campaigns.models import AllowedAddress, Campaign, Connector, Server
 from campaigns.models.server import Security
 from campaigns.services import campaigns
 from campaigns.services.events import Actor, record
-from campaigns.services.servers import MOST_LANES, PORTS
+from campaigns.services.refusals import Refused
+from campaigns.services.servers import MOST_LANES, PORTS, with_way_in
 from migrator.directories import DIRECTORIES
 from migrator.entries import Kind, open_connector
 from migrator.errors import MigratorError
@@ -43,7 +44,10 @@ _SERVER: Final[dict[str, type]] = {
     "port": int,
     "security": str,
     "accepts_any_certificate": bool,
+    "product": str,
     "admin_login": str,
+    "admin_access": str,
+    "token_endpoint": str,
     "max_lanes": int,
 }
 _CAMPAIGN: Final[dict[str, type]] = {
@@ -112,6 +116,7 @@ class _Maker:
         columns.setdefault("port", PORTS[Security(columns.get("security", Security.TLS))])
         if not 0 < columns["port"] < 65536 or not 0 < columns.get("max_lanes", 1) <= MOST_LANES:
             raise BadSetup(f"{place}: port must be below 65,536 and max_lanes from 1 to {MOST_LANES:,}.")
+        columns |= _way_in(columns, place)
         if "ca_file" in described:
             columns["ca_pem"] = Path(str(described["ca_file"])).read_text(encoding="ascii")
         return self._store(Server(**columns), columns, "admin_secret", described.get("admin_password_file"), place)
@@ -196,6 +201,16 @@ _WORDS: Final[dict[type, str]] = {
     list: "a list",
     dict: "a table",
 }
+
+
+def _way_in(columns: Table, place: str) -> dict[str, Any]:
+    """Return how the administrator gets in, complete. Raises ``BadSetup``."""
+    usual = {"admin_access": "authzid", "token_endpoint": "", "admin_login": "", "product": ""}
+    try:
+        found = with_way_in({**usual, **columns}, None)
+    except Refused as refused:
+        raise BadSetup(f"{place}: {refused.sentence}") from None
+    return {name: found[name] for name in ("admin_access", "token_endpoint")}
 
 
 def _refuse_others(place: str, table: Table, known: set[str]) -> None:

@@ -134,6 +134,15 @@ def test_a_campaign_is_created_from_its_description_with_sealed_passwords(operat
     assert all(name.startswith("shell") for name in Event.objects.values_list("actor_name", flat=True))
 
 
+def test_a_server_may_be_described_with_the_way_in_of_its_administrator(operator: Shell) -> None:
+    described = operator.describe(max_lanes='admin_access = "google"\nproduct = "Gmail"')
+    operator.run("campaign", "create", described)
+    source = Campaign.objects.get().source
+    assert (source.admin_access, source.product) == ("google", "Gmail")
+    assert source.token_endpoint == "https://oauth2.googleapis.com/token"
+    assert Campaign.objects.get().target.admin_access == "authzid"
+
+
 def test_a_second_campaign_names_what_is_there(operator: Shell) -> None:
     operator.run("campaign", "create", operator.describe())
     second = {
@@ -158,6 +167,9 @@ def test_a_second_campaign_names_what_is_there(operator: Shell) -> None:
         ({"max_lanes": "max_lane = 4"}, "source: nothing is called max_lane"),
         ({"max_lanes": "max_lanes = 0"}, "max_lanes from 1 to"),
         ({"port": "port = 70000"}, "port must be below 65,536"),
+        ({"max_lanes": 'admin_access = "{user}"'}, "source: The name holds {user} and {admin}"),
+        ({"max_lanes": 'admin_access = "microsoft"'}, "source: Enter the whole address at which tokens"),
+        ({"max_lanes": 'product = "Eudora"'}, "source: That is no product"),
         ({"security": 'security = "ssl"'}, "security must be one of"),
         ({"kind": 'kind = "nis"'}, "there is no kind 'nis'"),
         ({"status": 'statsu = "x"'}, "source_directory: The option status must be"),

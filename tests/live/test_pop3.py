@@ -20,6 +20,8 @@ from tests.live.test_commands import Shell
 from tests.rigs import check
 from tests.rigs.base import HOST, Account
 from tests.rigs.corpus import Box, Mail, fill, lifelike
+from tests.rigs.courier import Courier
+from tests.rigs.cyrus import Cyrus
 from tests.rigs.dovecot import ADMIN, ADMIN_PASSWORD, Dovecot
 
 HARD: Final = {"john": "jps#dhj", "quoted": 'a"b\\c', "blank": " p w ", "percent": "100%@x/z?", "umlaut": "päßwörd€"}
@@ -70,6 +72,33 @@ def test_a_mailbox_crosses_by_pop3_whole_in_order_with_the_dates_of_its_header(
     assert check.changes(before, check.read(source.account(user))) == []  # no \Seen, nothing gone
     again = json.loads(shell.run(*words))
     assert (again["appended"], again["balanced"]) == (0, True)
+
+
+OTHERS: Final = {
+    "cyrus": (lambda: Cyrus({"john": "p w#"}), "%v.%u"),
+    "courier": (lambda: Courier({"john": "p w#"}, pop3=True), "UID%u-%v"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_cyrus_and_courier_are_read_whole_and_left_as_they_are(shell: Shell, name: str) -> None:
+    make, form = OTHERS[name]
+    with make() as source, Dovecot({"john": "pw"}, layout="mdbox", separator="/") as target:
+        fill(source.account("john"), [inbox(13, 150, strict=True)])
+        before = check.read(source.account("john"))
+        url = f"pop3://john@{HOST}:{source.pop3}"
+        words = ["copy", url, target.account("john").url, *shell.passwords("p w#", "pw"), "--json"]
+        running = shell.start(*words, "--verify", "digest")
+        out, err = running.communicate(timeout=120)
+        assert running.returncode == 0, err
+        assert form in err
+        first = json.loads(out)
+        assert (first["appended"], first["balanced"], first["verify"]["clean"]) == (150, True, True)
+        there = check.read(target.account("john")).folders[b"INBOX"].messages
+        here = before.folders[b"INBOX"].messages
+        assert [(seen.digest, seen.date) for seen in there] == [(seen.digest, seen.date) for seen in here]
+        assert check.changes(before, check.read(source.account("john"))) == []
+        assert json.loads(shell.run(*words))["appended"] == 0
 
 
 def test_a_copy_that_is_killed_goes_on_and_loses_and_doubles_nothing(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from tests.rigs.base import Server, private_box
+from tests.rigs.base import Server, free_port, private_box
 
 _COMPILED_IN = Path("/run/courier/authdaemon")
 _OPTIONS = "-address=127.0.0.1 -maxprocs=400 -maxperip=400 -nodnslookup -noidentlookup"
@@ -71,9 +71,12 @@ class Courier(Server):
 
     name: ClassVar[str] = "courier"
 
-    def __init__(self, passwords: Mapping[str, str]) -> None:
+    def __init__(self, passwords: Mapping[str, str], *, pop3: bool = False) -> None:
+        """``pop3``: mail is read by POP3, too, at port ``pop3``."""
         self._box = private_box("courier")
         super().__init__()
+        self.pop3 = free_port() if pop3 else 0
+        self._pop_daemon: subprocess.Popen[bytes] | None = None
         self.passwords = dict(passwords)
         self._owner = pwd.getpwnam("mail")
         (self.dir / "auth").mkdir()
@@ -88,19 +91,28 @@ class Courier(Server):
             self._auth = Authdaemond(self.dir / "auth/socket", self.passwords, self._attributes)
             self._auth.start()
         _COMPILED_IN.mkdir(parents=True, exist_ok=True)  # only a place to mount on
-        inside = f'mount --bind {self.dir}/auth {_COMPILED_IN} && exec "$@"'
-        listener = [str(self._box / "usr/sbin/couriertcpd"), *_OPTIONS.split(), str(self.imap)]
-        programs = [str(self._box / path) for path in ("usr/lib/courier/courier/imaplogin", "usr/bin/imapd")]
-        namespace = ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", inside, "sh"]
-        self.daemon = self.spawn([*namespace, *listener, *programs, "Maildir"], env=self._environment())
+        self.daemon = self._listen(self.imap, "imaplogin", "usr/bin/imapd")
         self.wait_for_greeting(self.imap)
+        if self.pop3:
+            self._pop_daemon = self._listen(self.pop3, "courierpop3login", "usr/lib/courier/courier/courierpop3d")
+            self.wait_for_greeting(self.pop3, banner=b"+OK")
+
+    def _listen(self, port: int, login: str, program: str) -> subprocess.Popen[bytes]:
+        inside = f'mount --bind {self.dir}/auth {_COMPILED_IN} && exec "$@"'
+        listener = [str(self._box / "usr/sbin/couriertcpd"), *_OPTIONS.split(), str(port)]
+        programs = [str(self._box / path) for path in (f"usr/lib/courier/courier/{login}", program)]
+        namespace = ["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", inside, "sh"]
+        return self.spawn([*namespace, *listener, *programs, "Maildir"], env=self._environment())
 
     def kill(self) -> None:
         """End it and its children: couriertcpd leaves the group it was started in, its children stay in its own."""
-        if self.daemon is not None:
-            for pid in (*_children(self.daemon.pid), self.daemon.pid):
+        for daemon in filter(None, (self.daemon, self._pop_daemon)):
+            for pid in (*_children(daemon.pid), daemon.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        if self._pop_daemon is not None:
+            self._pop_daemon.wait(10)
+            self._pop_daemon = None
         super().kill()
 
     def cleanup(self) -> None:
@@ -125,13 +137,14 @@ class Courier(Server):
         }  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
-        config = (self._box / "etc/courier/imapd").read_text()
+        config = "".join((self._box / "etc/courier" / name).read_text() for name in ("imapd", "pop3d"))
         values = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', config, re.MULTILINE))
         machine = f"{os.uname().machine}-linux-gnu"
         libraries = (f"usr/lib/{machine}", f"lib/{machine}", "usr/lib", f"usr/lib/{machine}/courier-authlib")
         return {key: value for key, value in values.items() if "$" not in value} | {
             "IMAP_SHAREDINDEXFILE": str(self.dir / "shared-index"), "IMAP_EMPTYTRASH": "", "MAILDIRPATH": "Maildir",
             "IMAP_USELOCKS": "1", "IMAP_STARTTLS": "NO", "IMAP_ENHANCEDIDLE": "0",
+            "POP3_STARTTLS": "NO", "POP3AUTH": "PLAIN LOGIN",
             # without it every sign-in and APPEND waits a second
             "GAMIN_DEBUG_SERVER": str(self._box / "usr/libexec/gam_server"),
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

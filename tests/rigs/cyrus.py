@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from tests.rigs.base import Server, private_box
+from tests.rigs.base import Server, free_port, private_box
 
 ADMIN, ADMIN_PASSWORD = "cyrus", "cyruspw"
 
@@ -57,6 +57,7 @@ START {{
 }}
 SERVICES {{
   imap cmd="{programs}/imapd -C {dir}/imapd.conf -U 200" listen="127.0.0.1:{port}" prefork=1 maxchild=500
+  pop3 cmd="{programs}/pop3d -C {dir}/imapd.conf -U 200" listen="127.0.0.1:{pop3}" prefork=0 maxchild=500
 }}
 EVENTS {{
 }}
@@ -100,7 +101,7 @@ class Saslauthd(threading.Thread):
 
 
 class Cyrus(Server):
-    """``alternative=True``: no ``INBOX.`` prefix, separator ``/``."""
+    """``alternative=True``: no ``INBOX.`` prefix, separator ``/``. Mail is read by POP3 at port ``pop3``, too."""
 
     name: ClassVar[str] = "cyrus"
 
@@ -109,9 +110,11 @@ class Cyrus(Server):
         super().__init__()
         self.passwords = {ADMIN: ADMIN_PASSWORD, **passwords}
         self.user = "mail" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self.pop3 = free_port()
         programs = box / "usr/lib/cyrus/bin"
         self._master = programs / "master"
         values = {"dir": self.dir, "programs": programs, "port": self.imap, "user": self.user, "extra": extra}
+        values["pop3"] = self.pop3
         (self.dir / "imapd.conf").write_text(_IMAPD.format(**values, alternative="yes" if alternative else "no"))
         (self.dir / "cyrus.conf").write_text(_CONF.format(**values))
         for folder in (*(f"conf/{name}" for name in _FOLDERS), "spool", "sieve"):

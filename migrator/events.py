@@ -161,6 +161,19 @@ class MessageRepaired(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoomShort(Event):
+    """The new mailbox will be full before all is copied: ``resource`` is STORAGE (bytes) or MESSAGE (RFC 9208).
+
+    ``needed`` has a margin in it. Mail that the target holds already is not known yet, and counted.
+    """
+
+    name: ClassVar[str] = "target.room_short"
+    resource: str
+    needed: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountsDiffer(Event):
     """A source folder's own count and the list of its messages disagree; the list is what was copied."""
 

@@ -34,6 +34,7 @@ from migrator.events import (
     MessageRepaired,
     PassPlanned,
     Progress,
+    RoomShort,
     StoreExposed,
     UidlFormat,
 )
@@ -53,6 +54,7 @@ _REPEATED: Final = (
     FlagsLost,
     FlagsRenamed,
     GrantLost,
+    RoomShort,
     UidlFormat,
     FieldsMissing,
     FileSkipped,

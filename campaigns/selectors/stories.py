@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
@@ -254,6 +255,15 @@ def _counts_differ(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", "")), **numbers}
 
 
+def _room_short(data: Data) -> str:
+    needed, free = int(data.get("needed", 0)), int(data.get("free", 0))
+    if data.get("resource") == "MESSAGE":
+        form = gettext("The new mailbox may become full: %(needed)s messages wait, and %(free)s more may come in.")
+        return form % {"needed": f"{needed:,}", "free": f"{free:,}"}
+    form = gettext("The new mailbox may become full: %(needed)s are needed, and %(free)s are free.")
+    return form % {"needed": filesizeformat(needed), "free": filesizeformat(free)}
+
+
 def _folder_failed(data: Data) -> str:
     sentence = gettext("The folder %(folder)s is not finished.") % {"folder": words.folder(data.get("folder", ""))}
     return f"{sentence} {_cause(data)}".strip()
@@ -406,6 +416,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.message.altered": _altered,
     "account.message.repaired": _repaired,
     "account.flags.lost": _flags_lost,
+    "account.target.room_short": _room_short,
     "account.flags.renamed": _flags_renamed,
     "account.dates.from_headers": _dates_from_headers,
     "account.source.uidl_format": _uidl_format,

@@ -26,6 +26,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    RoomShort,
     StoreExposed,
     UidlFormat,
 )
@@ -73,6 +74,7 @@ LEFT_OUT: Final = {
 _TOLD: Final = (
     FolderLeftOut
     | CountsDiffer
+    | RoomShort
     | PassPlanned
     | VerifyBegun
     | FolderFailed
@@ -250,11 +252,21 @@ def sentence_of(event: Event) -> str | None:
             return _sentence_of_fidelity(event)
         case FieldsMissing() | StoreExposed() | FileSkipped():
             return _sentence_of_files(event)
+        case RoomShort():
+            return _sentence_of_room(event)
         case CountsDiffer():
             return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def _sentence_of_room(event: RoomShort) -> str:
+    told = size if event.resource == "STORAGE" else "{:,} messages".format
+    return (
+        f"The new mailbox may become full: what waits needs {told(event.needed)} with a margin, "
+        f"{told(event.free)} are free."
+    )
 
 
 def _sentence_of_message(event: MessageLeftBehind | MessageAltered | MessageRepaired) -> str:

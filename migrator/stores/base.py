@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from migrator.errors import MigratorError
 from migrator.events import EventSink
@@ -26,6 +26,7 @@ class Features:
     append_limit_bytes: int | None = None
     loses_flagged_on_append: bool = False  # \\Flagged must be set again by set_flags
     special_use: bool = False  # CREATE can set a role
+    has_quota: bool = False  # the store is a QuotaStore, too
     reads_otherwise: bool = False  # what was not handed out can be asked for in other ways
     acl: bool = False  # folders can be opened to others (RFC 4314)
     keeps_internal_date: bool = True
@@ -49,6 +50,19 @@ class MessageName(NamedTuple):
     uidvalidity: int
     uid: int  # 0: no message, only the mark that this numbering was begun
     name: bytes
+
+
+class Quota(NamedTuple):
+    """A limit of a mailbox: of its STORAGE in bytes, or of its number of messages (MESSAGE)."""
+
+    resource: str
+    used: int
+    limit: int
+
+    @property
+    def free(self) -> int:
+        """What may still come."""
+        return max(0, self.limit - self.used)
 
 
 class ScanRequest(NamedTuple):
@@ -170,6 +184,15 @@ class TellingSource(SourceStore, Protocol):
 
     def tell_news(self, sink: EventSink) -> None:
         """Tell what was found since the last call; nothing is told twice."""
+        ...
+
+
+@runtime_checkable
+class QuotaStore(Protocol):
+    """A store that tells its limits; Features.has_quota says so."""
+
+    def quotas(self) -> list[Quota]:
+        """Return the limits of the account, none where it has none; one send. Reads only."""
         ...
 
 

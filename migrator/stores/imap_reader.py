@@ -10,8 +10,8 @@ from typing import Self
 from migrator.errors import Side
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
-from migrator.stores import imap_listing
-from migrator.stores.base import Features, ReadRequest, ScanRequest, Trouble
+from migrator.stores import imap_listing, imap_quota
+from migrator.stores.base import Features, Quota, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
 from migrator.stores.imap_otherwise import read_otherwise
 from migrator.stores.imap_scan import Scanner
@@ -43,6 +43,7 @@ class ImapReader:
             append_limit_bytes=session.append_limit,
             special_use=session.has("CREATE-SPECIAL-USE"),
             loses_flagged_on_append=profile.loses_flagged_on_append,
+            has_quota=session.has("QUOTA"),
             reads_otherwise=True,
             acl=session.has("ACL"),
             case_insensitive_names=profile.case_insensitive_names,
@@ -67,6 +68,11 @@ class ImapReader:
         if self._prefix is None:
             self.folders()
         return self._prefix or ("", None)
+
+    def quotas(self) -> list[Quota]:
+        """Return what the account may hold and holds."""
+        with self._exclusive() as session:
+            return imap_quota.read(session)
 
     def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
         """Yield metadata folder by folder."""

@@ -12,10 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from migrator.errors import MigratorError, Patience, Side
-from migrator.events import DatesFromHeaders, EventSink, FlagsLost, FlagsRenamed, FolderFailed, Reconnecting, Silence
+from migrator.events import (
+    DatesFromHeaders,
+    EventSink,
+    FlagsLost,
+    FlagsRenamed,
+    FolderFailed,
+    Reconnecting,
+    RoomShort,
+    Silence,
+)
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.mail import DateOrigin, Flags, Folder, FolderPath, NewFolder, Outcome
-from migrator.stores.base import SourceStore, TargetStore, Trouble
+from migrator.stores.base import QuotaStore, SourceStore, TargetStore, Trouble
 from migrator.transfer import grants
 from migrator.transfer.folder_pass import FolderPass, FolderResult
 from migrator.transfer.inject import Injection
@@ -23,6 +32,7 @@ from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import UNSPEAKABLE_NAME, LeftOutFolder, plan_pass
 from migrator.transfer.look import look
 from migrator.transfer.plan import CopyPolicy, Depth, kept_flags
+from migrator.transfer.room import shortages
 from migrator.transfer.stream import Stream
 from migrator.transfer.terms import PassMemory, Terms
 
@@ -148,6 +158,7 @@ class _Attempt:
         """Work; return what ended it early, None at the end. Folders with an error of their own do not end it."""
         try:
             self.folders, self.left_out = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
+            self._compare_room()
             if not self.terms.policy.dry_run:
                 self._carry_out()
         except MigratorError as error:
@@ -165,6 +176,18 @@ class _Attempt:
                 self.terms.sink.emit(FolderFailed(folder=result.source.display, error=result.error))
         left_out = [folder for folder in self.left_out if folder.reason != UNSPEAKABLE_NAME]
         return PassResult(results, seconds, error, is_stopped, self.terms.policy.dry_run, left_out)
+
+    def _compare_room(self) -> None:
+        """Tell, once a pass, when the target has not the room for what is planned. What fits is copied all the same."""
+        waiting = [folder.pending for folder in self.folders if folder.error is None and len(folder.pending)]
+        target = self.target
+        if not waiting or self.memory.has_compared_room or not target.features.has_quota:
+            return
+        self.memory.has_compared_room = True
+        assert isinstance(target, QuotaStore)
+        messages, size_bytes = sum(map(len, waiting)), sum(pending.total_bytes() for pending in waiting)
+        for short in shortages(target.quotas(), messages=messages, size_bytes=size_bytes):
+            self.terms.sink.emit(RoomShort(resource=short.resource, needed=short.needed, free=short.free))
 
     def _carry_out(self) -> None:
         self._open_targets()

@@ -46,6 +46,7 @@ class PassMemory:
     opened: dict[bytes, bytes] = field(default_factory=dict)  # raw source name -> raw target name that took
     grant_tries: int = 0  # attempts in which the line dropped before the grants were given
     learned_limit_bytes: int | None = None  # the target refused a message for being bigger than this
+    has_compared_room: bool = False
     is_cautious: bool = False  # the target refused a name: only letters that all servers take from now on
 
     def tally(self, folder: bytes) -> Tally:

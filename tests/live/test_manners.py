@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.errors import MigratorError, Patience
-from migrator.events import Event, PassPlanned, Reconnecting
+from migrator.events import Event, PassPlanned, Reconnecting, RoomShort
 from migrator.limits import Limits
 from migrator.mail import Outcome
 from migrator.secret import Secret
@@ -130,7 +130,7 @@ def test_other_peoples_folders_are_not_copied(source: dovecot.Dovecot, target: d
 # Full
 
 
-@pytest.mark.req("C-32")
+@pytest.mark.req("C-32", "D-74")
 def test_a_full_mailbox_stops_the_copy_and_room_lets_it_go_on(source: dovecot.Dovecot, target: dovecot.Dovecot) -> None:
     limits = Limits(bundle_messages=5, io_seconds=30)
     crossing = Crossing(source.account("u0004"), target.account("u0004"), limits=limits)
@@ -138,6 +138,9 @@ def test_a_full_mailbox_stops_the_copy_and_room_lets_it_go_on(source: dovecot.Do
     target.set_quota("u0004", "200K")
     wait_for_quota(crossing.target, 200)
     result = crossing.run()
+    [short] = [event for event in crossing.log.events if isinstance(event, RoomShort)]
+    assert (short.resource, short.free) == ("STORAGE", 200 * 1024)
+    assert 660_000 < short.needed < 680_000
     assert result.error is not None
     assert (result.error.code, result.error.patience, result.is_balanced) == ("target.full", Patience.LATER, False)
     assert 0 < count(crossing.target) < 60

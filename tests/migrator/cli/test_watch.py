@@ -28,6 +28,7 @@ from migrator.events import (
     PassPlanned,
     Progress,
     Reconnecting,
+    RoomShort,
     StoreExposed,
     UidlFormat,
 )
@@ -48,6 +49,10 @@ EVENTS: list[tuple[Event, str]] = [
      "Folder X, UID 3: left behind: bigger than the new server allows."),
     (MessageRepaired(folder="X", uid=3, repairs="nul"), "Folder X, UID 3: copied after repair (nul)."),
     (MessageAltered(folder="X", uid=3, what="date"), "Folder X, UID 3: copied, but its date could not be kept."),
+    (
+        RoomShort(resource="MESSAGE", needed=1100, free=7),
+        "The new mailbox may become full: what waits needs 1,100 messages with a margin, 7 messages are free.",
+    ),
     (
         FlagsRenamed(folder="X", flag="\\Junk", target="$Junk", messages=2),
         "Folder X: the flag \\Junk of 2 messages is called $Junk there.",

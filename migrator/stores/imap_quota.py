@@ -1,0 +1,45 @@
+"""What a mailbox may hold and holds (RFC 9208): the limits of its inbox, nearly always those of the account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from migrator.stores.base import Quota
+from migrator.stores.imap_parse import Value, number, values
+from migrator.stores.imap_session import ImapSession
+
+UNIT_BYTES: Final = {"STORAGE": 1024, "MESSAGE": 1}  # RFC 9208 §5
+_QUOTA: Final = b"* QUOTA "
+
+
+def read(session: ImapSession) -> list[Quota]:
+    """Return the limits of the inbox, the tightest of each resource; none when there are none or nobody tells."""
+    reply = session.ask((b'GETQUOTAROOT "INBOX"\r\n',))
+    if not reply.is_ok:
+        return []
+    tightest: dict[str, Quota] = {}
+    for response in reply.untagged:
+        if response.upper().startswith(_QUOTA):
+            for quota in _quotas(response):
+                known = tightest.get(quota.resource)
+                if known is None or quota.free < known.free:
+                    tightest[quota.resource] = quota
+    return list(tightest.values())
+
+
+def _quotas(response: bytes) -> Iterator[Quota]:
+    try:
+        parts = values(response, len(_QUOTA))
+    except ValueError:
+        return
+    numbers = next((part for part in parts if isinstance(part, list)), [])
+    for name, used, limit in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False):
+        unit = UNIT_BYTES.get(_word(name))
+        held, most = number(used), number(limit)
+        if unit and held is not None and most is not None:
+            yield Quota(_word(name), held * unit, most * unit)
+
+
+def _word(value: Value) -> str:
+    return value.decode("ascii", "replace").upper() if isinstance(value, bytes) else ""

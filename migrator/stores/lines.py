@@ -22,6 +22,7 @@ LONGEST_STATUS: Final = 64 * 1024
 MOST_LISTED: Final = 2_000_000  # lines of one list
 MOST_LISTED_OCTETS: Final = 128 * 1024 * 1024
 FAREWELL_SECONDS: Final = 1.0
+OVERHEAR_SECONDS: Final = 2.0
 _END: Final = b"\r\n.\r\n"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
@@ -61,7 +62,16 @@ class TextLine:
         try:
             self._socket.sendall(octets)
         except OSError as error:
+            self._overhear()
             raise classify_exception(error, side=self.side, phase="talk") from error
+
+    def _overhear(self) -> None:
+        """Take what a server that hung up on us had said before: it stays to be read."""
+        with suppress(OSError):
+            self._socket.settimeout(OVERHEAR_SECONDS)
+            while len(self._buffer) < LONGEST_STATUS and (octets := self._socket.recv(READ_BYTES)):
+                self._buffer = self._buffer[self._position :] + octets
+                self._position = 0
 
     def receive(self) -> bytes:
         """Take what has come, at least one octet; waits for it."""

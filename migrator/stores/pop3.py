@@ -34,9 +34,8 @@ class _Mailbox:
 
     def __init__(self, session: Pop3Session) -> None:
         self.session = session
-        self._sizes = session.sizes()
+        self._sizes, names = session.listing()
         self._numbers = sorted(self._sizes)
-        names = session.names()
         is_named = names is not None and set(self._numbers) <= names.keys()
         self._names = [names[number] for number in self._numbers] if names is not None and is_named else None
         self.form = form_of(self._names or ())

@@ -56,17 +56,19 @@ class Pop3Session:
         """What the server says it is."""
         return self.capabilities.get("IMPLEMENTATION") or clean(self.greeting.decode("utf-8", "replace"))
 
-    def sizes(self) -> dict[int, int]:
-        """Return the size the server gives for each message, by number; 1 where that makes no sense."""
-        self.line.put(b"LIST\r\n")
-        self._must("LIST")
-        return {number: min(int(size), _LARGEST) if size.isdigit() else 1 for number, size in self._pairs()}
+    def listing(self) -> tuple[dict[int, int], dict[int, bytes] | None]:
+        """Return the size the server gives for each message, by number, and its name (UIDL), None where there are none.
 
-    def names(self) -> dict[int, bytes] | None:
-        """Return the lasting name (UIDL) of each message, by number; None when the server gives none."""
-        self.line.put(b"UIDL\r\n")
+        A size that makes no sense is 1: there is something.
+        """
+        ahead = self.has("PIPELINING")
+        self.line.put(b"LIST\r\nUIDL\r\n" if ahead else b"LIST\r\n")
+        self._must("LIST")
+        sizes = {number: min(int(size), _LARGEST) if size.isdigit() else 1 for number, size in self._pairs()}
+        if not ahead:
+            self.line.put(b"UIDL\r\n")
         is_ok, _ = self.reply()
-        return dict(self._pairs()) if is_ok else None
+        return sizes, dict(self._pairs()) if is_ok else None
 
     def retrieve(self, numbers: Sequence[int], *, quietly: bool) -> Iterator[Iterator[bytes] | None]:
         """Yield each message as pieces, to be taken in full before the next; None for one that is refused.

@@ -113,7 +113,7 @@ class SmtpTarget:
         if error is not None:
             for _ in unread:  # the source's line goes on behind this message
                 pass
-            if error.code == "message.eight_bit" or error.reply.startswith("421"):
+            if session.is_over or error.reply.startswith("421"):
                 self.drop()
         return error
 

@@ -57,6 +57,7 @@ class SmtpSession:
     def __init__(self, endpoint: Endpoint, limits: Limits, *, is_local: bool) -> None:
         self.side = Side.TARGET
         self.is_local = is_local
+        self.is_over = False  # the line is of no use any more
         self.extensions: dict[str, str] = {}
         self._endpoint = endpoint
         self.line = TextLine(endpoint, self.side, limits)
@@ -92,13 +93,29 @@ class SmtpSession:
                 # Without the last dot nothing is stored; the line is of no use any more.
                 self.drop()
                 return MigratorError("message.eight_bit", side=self.side)
-            if last:
-                self.line.put(last)
+            if last and (refusal := self._put_part(last)) is not None:
+                return refusal
             last = octets
         return self._finish(last)
 
+    def _put_part(self, octets: bytes) -> MigratorError | None:
+        """Send a part of a message; return the refusal of a server that does not want to see the rest and hangs up."""
+        try:
+            self.line.put(octets)
+        except MigratorError as error:
+            try:
+                answer = self.reply()
+            except MigratorError:
+                raise error from None
+            if answer.code < 400:
+                raise
+            self.drop()
+            return self._refused(answer, "BODY")
+        return None
+
     def drop(self) -> None:
         """Close the line without a word."""
+        self.is_over = True
         self.line.close()
 
     def close(self) -> None:

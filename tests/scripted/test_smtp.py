@@ -21,7 +21,7 @@ from migrator.stores.smtp import INBOX, MARKER, SmtpTarget
 from migrator.stores.smtp_session import return_path
 from tests.rigs.base import own_certificate
 from tests.rigs.postbox import OFFERS, Postbox
-from tests.rigs.text_peer import QUICK, Act, TextConversation, TextPeer, close, cut, hang, then
+from tests.rigs.text_peer import QUICK, Act, Gone, TextConversation, TextPeer, close, cut, hang, then
 
 RECIPIENT: Final = "anna@example.test"
 
@@ -258,6 +258,21 @@ def test_a_body_that_breaks_off_stores_nothing() -> None:
         assert [one.error for one in target.append([message(b"next\r\n", 2)])] == [None]
         assert peer.connections == 2
     assert [got for _, _, got in box.mail] == [MARKER + b"next\r\n"]
+
+
+def test_a_server_that_hangs_up_in_the_middle_is_heard() -> None:
+    def enough(conversation: TextConversation, command: bytes) -> None:
+        conversation.say("354 go on")
+        conversation.read_line()
+        conversation.say("552 5.3.4 Message too big for me")
+        raise Gone
+
+    box = Postbox(offers=("8BITMIME",), answers={"DATA": [enough, "354 go on"]})
+    body = b"Subject: x\r\n\r\n" + b"y" * 20_000_000
+    with box.server() as peer, SmtpTarget(peer.endpoint(), QUICK, recipient=RECIPIENT) as target:
+        (receipt,) = target.append([message(body, piece=60_000)])
+        assert receipt.error is not None
+        assert (receipt.error.code, receipt.error.radius) == ("message.too_big", Radius.MESSAGE)
 
 
 @pytest.mark.parametrize("greeting", ["+OK POP3", "* OK IMAP", "HTTP/1.1 400 Bad Request", "354 go"])

@@ -92,9 +92,16 @@ def pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
 
 def with_crlf(body: bytes) -> bytes:
     """Return ``body`` with every bare LF as CRLF, as IMAP carries mail. A bare CR stays what it is."""
-    if body.count(b"\n") == body.count(b"\r\n"):
+    if b"\r" not in body:
+        return body.replace(b"\n", b"\r\n")
+    if bare_ends(body) == 0:
         return body
     return body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def bare_ends(body: bytes) -> int:
+    """Return how many octets :func:`with_crlf` adds."""
+    return body.count(b"\n") - (body.count(b"\r\n") if b"\r" in body else 0)
 
 
 def pieces_with_crlf(parts: Iterable[bytes]) -> Iterator[bytes]:

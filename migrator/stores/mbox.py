@@ -18,10 +18,10 @@ from migrator.limits import Clock, Limits, SystemClock
 from migrator.mail import Folder, FolderPath, Message
 from migrator.stores import maildir_names
 from migrator.stores.base import ReadRequest
-from migrator.stores.file_access import of_one_folder, opened, pieces, refusal
+from migrator.stores.file_access import of_one_folder, opened, pieces, pieces_with_crlf, refusal
 from migrator.stores.file_numbering import number_in_order, uids_in_order
 from migrator.stores.file_source import FileSource
-from migrator.stores.mbox_index import Contents, MboxIndex, Signature, literal, literal_pieces, new_hash, read_contents
+from migrator.stores.mbox_index import Contents, MboxIndex, Signature, body_of, new_hash, parts_of, read_contents
 from migrator.stores.mbox_lock import locked
 
 INBOX: Final = b"INBOX"
@@ -193,20 +193,24 @@ class MboxSource(FileSource[MboxIndex]):
         if size > self._limits.whole_bytes:
             yield Message(path, uid, size, stream=_checked(descriptor, start, end, contents.keys[at]))
             return
-        body = literal(b"".join(pieces(descriptor, start, end)))
-        hashed = new_hash()
-        hashed.update(body)
-        if hashed.digest() != contents.keys[at]:
+        body = body_of(b"".join(pieces(descriptor, start, end)))
+        if body.key != contents.keys[at]:
             raise MigratorError("file.changing", side=Side.SOURCE, reply="a message is no longer where it was")
-        yield Message(path, uid, len(body), body)
+        literal = body.literal
+        yield Message(path, uid, len(literal), literal)
 
 
 def _checked(descriptor: int, start: int, end: int, key: bytes) -> Iterator[bytes]:
     """Yield a message, its last piece only when all of it is what was listed: else the target never gets it whole."""
     hashed = new_hash()
+
+    def parts() -> Iterator[bytes]:
+        for part in parts_of(descriptor, start, end):
+            hashed.update(part)
+            yield part
+
     held = b""
-    for piece in literal_pieces(descriptor, start, end):
-        hashed.update(piece)
+    for piece in pieces_with_crlf(parts()):
         if held:
             yield held
         held = piece

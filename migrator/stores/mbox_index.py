@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from migrator.errors import MigratorError, Side
 from migrator.mail import Flags, FolderPath, MessageMeta
 from migrator.stores import mbox_scan, mbox_syntax
-from migrator.stores.file_access import pieces, pieces_with_crlf, with_crlf
+from migrator.stores.file_access import bare_ends, pieces, pieces_with_crlf, with_crlf
 from migrator.stores.file_numbering import KEY_BYTES, Keys, ServerNumbers
 from migrator.stores.mbox_lock import Lock
 from migrator.stores.mbox_scan import Piece, Window
@@ -115,23 +115,42 @@ def read_contents(descriptor: int, zone_minutes: int, lock: Lock) -> Contents:
     return contents
 
 
-def literal(raw: bytes) -> bytes:
-    """Return a message as IMAP carries it: ``raw`` as it stands in the file, without the fields of its state."""
+class Body(NamedTuple):
+    """A message without the fields of its state, as it stands in the file but for these."""
+
+    header: bytes
+    rest: bytes
+
+    @property
+    def key(self) -> bytes:
+        """What the message is known by."""
+        hashed = new_hash()
+        hashed.update(self.header)
+        hashed.update(self.rest)
+        return hashed.digest()
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is with CRLF at the ends of lines. The header ends with a line end, or there is no rest."""
+        return len(self.header) + len(self.rest) + bare_ends(self.header) + bare_ends(self.rest)
+
+    @property
+    def literal(self) -> bytes:
+        """The message as IMAP carries it."""
+        return with_crlf(self.header + self.rest)
+
+
+def body_of(raw: bytes) -> Body:
+    """Return the message that ``raw`` is in the file."""
     length = mbox_syntax.header_length(raw[:HEADER_LIMIT])
-    return with_crlf(mbox_syntax.without_state(raw[:length]) + raw[length:])
+    return Body(mbox_syntax.without_state(raw[:length]), raw[length:])
 
 
-def literal_pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+def parts_of(descriptor: int, start: int, end: int) -> Iterator[bytes]:
     """Yield the same piece by piece, for messages too big to be held."""
     head = b"".join(pieces(descriptor, start, min(end, start + HEADER_LIMIT)))
-    length = mbox_syntax.header_length(head)
-
-    def parts() -> Iterator[bytes]:
-        yield mbox_syntax.without_state(head[:length])
-        yield head[length:]
-        yield from pieces(descriptor, start + len(head), end)
-
-    return pieces_with_crlf(parts())
+    yield from body_of(head)
+    yield from pieces(descriptor, start + len(head), end)
 
 
 def new_hash() -> hashlib.blake2b:
@@ -140,16 +159,11 @@ def new_hash() -> hashlib.blake2b:
 
 
 def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: int, window: Window) -> None:
-    hashed = new_hash()
-    size = 0
     if piece.end - piece.start <= WHOLE_BYTES:
-        body = literal(window.read(piece.start, piece.end - piece.start))
-        hashed.update(body)
-        size = len(body)
+        body = body_of(window.read(piece.start, piece.end - piece.start))
+        key, size = body.key, body.size_bytes
     else:
-        for part in literal_pieces(descriptor, piece.start, piece.end):
-            hashed.update(part)
-            size += len(part)
+        key, size = _measure(descriptor, piece.start, piece.end)
     separator = piece.separator
     date, zone = (separator.date, separator.zone_minutes) if separator else (None, 0)
     if date is None:
@@ -162,5 +176,17 @@ def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: in
     contents.dates.append(NO_DATE if date is None else date)
     contents.zones.append(zone)
     contents.server_uids.append(piece.state.uid)
-    contents.keys.append(hashed.digest())
+    contents.keys.append(key)
     contents.without_fields += not (piece.state.is_told or (separator is not None and separator.has_fields))
+
+
+def _measure(descriptor: int, start: int, end: int) -> tuple[bytes, int]:
+    hashed = new_hash()
+
+    def parts() -> Iterator[bytes]:
+        for part in parts_of(descriptor, start, end):
+            hashed.update(part)
+            yield part
+
+    size = sum(map(len, pieces_with_crlf(parts())))
+    return hashed.digest(), size

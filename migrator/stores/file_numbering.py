@@ -51,8 +51,13 @@ class ServerNumbers(NamedTuple):
 class Keys:
     """Many keys, packed."""
 
-    def __init__(self, packed: bytes | bytearray = b"") -> None:
+    def __init__(self, packed: Iterable[int] = b"") -> None:
         self.packed = bytearray(packed)
+
+    @classmethod
+    def of(cls, keys: Iterable[bytes]) -> Keys:
+        """Pack ``keys``."""
+        return cls(b"".join(keys))
 
     def __len__(self) -> int:
         return len(self.packed) // KEY_BYTES
@@ -87,7 +92,7 @@ class Numbering:
         self.uidnext = max(self.uidnext, uid + 1)
 
 
-def begin(keys: Sequence[bytes] | Keys, server: ServerNumbers | None) -> Numbering:
+def begin(keys: Keys, server: ServerNumbers | None) -> Numbering:
     """Number messages for the first time: as a server did where it numbered them all, else 1, 2, 3 ...
 
     The same keys get the same numbers and the same UIDVALIDITY, so that a run which remembers nothing comes to the
@@ -96,8 +101,9 @@ def begin(keys: Sequence[bytes] | Keys, server: ServerNumbers | None) -> Numberi
     numbering = Numbering()
     numbering.is_servers = server is not None and server.is_complete
     uids = server.uids if server is not None and server.is_complete else range(1, len(keys) + 1)
-    for key, uid in zip(keys, uids, strict=True):
-        numbering.add(key, uid)
+    numbering.keys = keys  # shared: whoever adds to a numbering takes a copy
+    numbering.uids = array("Q", uids)
+    numbering.uidnext = numbering.uids[-1] + 1 if numbering.uids else 1
     if server is not None and numbering.is_servers:
         numbering.uidnext = max(numbering.uidnext, server.uidnext)
         numbering.uidvalidity = server.uidvalidity
@@ -144,6 +150,8 @@ def number_in_order(
 
 def uids_in_order(keys: Keys, numbering: Numbering) -> array[int]:
     """Return the numbers of ``keys``, which stand in ``numbering`` in their order: each at the first place it can."""
+    if numbering.keys is keys:
+        return numbering.uids
     uids = array("Q")
     at = 0
     for key in keys:

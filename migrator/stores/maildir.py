@@ -20,7 +20,7 @@ from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import maildir_names as names
 from migrator.stores.base import ReadRequest
 from migrator.stores.file_access import inside, of_one_folder, opened, pieces, pieces_with_crlf, refusal, with_crlf
-from migrator.stores.file_numbering import Numbering, ServerNumbers, begin, key_of, with_room
+from migrator.stores.file_numbering import Keys, Numbering, ServerNumbers, begin, key_of, with_room
 from migrator.stores.file_source import FileSource
 
 INBOX: Final = b"INBOX"
@@ -230,7 +230,7 @@ def _begin(files: Mapping[bytes, bytes], listed: names.UidList | None) -> Number
     bases = sorted(_by_arrival(files), key=lambda base: order.get(base, _UNLISTED))
     uids = [order.get(base, 0) for base in bases]
     server = ServerNumbers(listed.uidvalidity, listed.uidnext, uids) if listed else None
-    return begin([key_of(base) for base in bases], server)
+    return begin(Keys.of(map(key_of, bases)), server)
 
 
 def _extend(

@@ -163,6 +163,7 @@ class MboxSource(FileSource[MboxIndex]):
             is_lasting=self._numberings.are_lasting,
         )
         self._numberings.put(path.raw, numbering)
+        del contents.server_uids[:]
         uids = uids_in_order(contents.keys, numbering)
         return MboxIndex(contents, numbering.uidvalidity, numbering.uidnext, uids, real)
 

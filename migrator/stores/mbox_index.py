@@ -20,7 +20,8 @@ from migrator.stores.mbox_lock import Lock
 from migrator.stores.mbox_scan import Piece, Window
 from migrator.stores.mbox_syntax import HEADER_LIMIT, Base
 
-NO_DATE: Final = -1
+NO_DATE: Final = 0xFFFFFFFF
+_NO_UID: Final = 1 << 32  # and above: no server gives such numbers
 WHOLE_BYTES: Final = 256 * 1024  # a message up to this size is hashed in one go
 
 
@@ -40,16 +41,16 @@ class Signature(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Contents:
-    """The messages of one mbox in their order, without pseudo messages. Packed: about 64 octets a message."""
+    """The messages of one mbox in their order, without pseudo messages. Packed: about 54 octets a message."""
 
     signature: Signature
     starts: array[int] = field(default_factory=lambda: array("Q"))
     ends: array[int] = field(default_factory=lambda: array("Q"))
     sizes: array[int] = field(default_factory=lambda: array("Q"))
-    dates: array[int] = field(default_factory=lambda: array("q"))
+    dates: array[int] = field(default_factory=lambda: array("I"))
     zones: array[int] = field(default_factory=lambda: array("h"))
-    flags: array[int] = field(default_factory=lambda: array("L"))
-    server_uids: array[int] = field(default_factory=lambda: array("Q"))
+    flags: array[int] = field(default_factory=lambda: array("I"))
+    server_uids: array[int] = field(default_factory=lambda: array("I"))
     keys: Keys = field(default_factory=Keys)
     base: Base | None = None
     without_fields: int = 0  # messages of which nothing says whether they were read
@@ -175,7 +176,7 @@ def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: in
     contents.sizes.append(size)
     contents.dates.append(NO_DATE if date is None else date)
     contents.zones.append(zone)
-    contents.server_uids.append(piece.state.uid)
+    contents.server_uids.append(piece.state.uid if piece.state.uid < _NO_UID else 0)
     contents.keys.append(key)
     contents.without_fields += not (piece.state.is_told or (separator is not None and separator.has_fields))
 

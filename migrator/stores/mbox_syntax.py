@@ -47,7 +47,7 @@ _SUBJECT_OF_PSEUDO: Final = re.compile(
 )
 _SYSTEM_WRITER: Final = b"MAILER-DAEMON"
 _DATED: Final = re.compile(rb"^(received|date):((?:.*\n)(?:[ \t].*\n)*)", re.IGNORECASE | re.MULTILINE)
-_LATEST: Final = 0xFFFFFFFF  # seconds: what no server stores is no date
+_LATEST: Final = 0xFFFFFFFE  # seconds: what no server stores is no date
 _LETTERS: Final = {"A": "\\Answered", "F": "\\Flagged", "T": "\\Draft", "D": "\\Deleted"}
 
 

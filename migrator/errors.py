@@ -611,6 +611,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The old server cannot read one folder."),
         N_("Have the folder repaired on the old server, then copy again."),
     ),
+    "folder.ends_session": Entry(
+        Radius.FOLDER,
+        Patience.LATER,
+        N_("The server ends the whole session when one folder is opened; all others are copied."),
+        N_("Look at that folder on the server: it may be a colleague's, and locked. If it is, leave it out by a rule."),
+    ),
     "folder.role_taken": Entry(
         Radius.FOLDER,
         Patience.NOW,

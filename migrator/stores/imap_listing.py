@@ -6,7 +6,7 @@ the prefix is inferred from the names. An operator may name a pattern, or a root
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -141,10 +141,11 @@ def _key(raw: bytes) -> bytes:
     return _INBOX if raw.upper() == _INBOX else raw
 
 
-def list_account(session: ImapSession, manners: Manners = USUAL) -> Listing:
+def list_account(session: ImapSession, manners: Manners = USUAL, avoided: Container[FolderPath] = ()) -> Listing:
     """Ask for everything that is known of the folders; two sends where the server lacks LIST-STATUS.
 
-    Raises ``MigratorError`` when the server refuses to list, and for a list beyond all reason.
+    The counters of ``avoided`` folders are not asked for. Raises ``MigratorError`` when the server refuses to list, and
+    for a list beyond all reason.
     """
     listing = Listing(session.side, manners=manners)
     is_extended = session.has("LIST-EXTENDED") and not session.lists_plainly
@@ -160,7 +161,7 @@ def list_account(session: ImapSession, manners: Manners = USUAL) -> Listing:
         raise session.refusal(reply, "LIST")
     listing.require_mailbox()
     if not (is_extended and session.has("LIST-STATUS")):
-        _ask_counters(session, listing)
+        _ask_counters(session, listing, avoided)
     session.introduce(listing.identity)
     return listing
 
@@ -213,9 +214,12 @@ def _items(session: ImapSession) -> bytes:
     return b"(MESSAGES UIDNEXT UIDVALIDITY%s)" % (b" HIGHESTMODSEQ" if session.has_condstore else b"")
 
 
-def _ask_counters(session: ImapSession, listing: Listing) -> None:
-    paths = [folder.path for folder in listing.folders() if folder.selectable]
+def _ask_counters(session: ImapSession, listing: Listing, avoided: Container[FolderPath]) -> None:
+    paths = [folder.path for folder in listing.folders() if folder.selectable and folder.path not in avoided]
     commands = (imap_syntax.command(b"STATUS ", session.string(path.raw), b" ", _items(session)) for path in paths)
     # A folder that refuses keeps counters of None: opening it will show why.
-    for _ in session.talk(commands, listing.take):
-        pass
+    replies = session.talk(commands, listing.take)
+    for path in paths:
+        session.entering = path.raw
+        next(replies)
+    session.entering = None

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from migrator.errors import Side
+from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import imap_listing, imap_quota
 from migrator.stores.base import Features, Quota, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
+from migrator.stores.imap_deadly import Deadly
 from migrator.stores.imap_otherwise import read_otherwise
 from migrator.stores.imap_scan import Scanner
 from migrator.stores.imap_session import Endpoint, ImapSession
@@ -31,6 +32,7 @@ class ImapReader:
         self._is_busy = False
         self._prefix: tuple[str, str | None] | None = None
         self._ways = Ways(endpoint.manners)
+        self._deadly = Deadly()
 
     @property
     def features(self) -> Features:
@@ -59,7 +61,7 @@ class ImapReader:
     def folders(self) -> list[Folder]:
         """List the personal namespace."""
         with self._exclusive() as session:
-            listing = imap_listing.list_account(session, self._endpoint.asked_so)
+            listing = imap_listing.list_account(session, self._endpoint.asked_so, self._deadly)
         self._prefix = listing.prefix()
         return listing.folders()
 
@@ -78,8 +80,11 @@ class ImapReader:
         """Yield metadata folder by folder."""
         if not requests:
             return
+        avoided = [request for request in requests if request.path in self._deadly]
+        for request in avoided:
+            yield Trouble(request.path, MigratorError("folder.ends_session", side=self._side))
         with self._exclusive() as session:
-            yield from Scanner(session).scan(requests)
+            yield from Scanner(session).scan([request for request in requests if request not in avoided])
 
     def read(self, requests: Sequence[ReadRequest]) -> Iterator[Message | Trouble]:
         """Yield bodies folder by folder."""
@@ -169,7 +174,9 @@ class ImapReader:
         self._is_busy = True
         try:
             yield session
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, MigratorError) and session.entering is not None:
+                self._deadly.note(session.entering, error)
             if self._session is session:
                 self.drop()
             raise

@@ -87,6 +87,7 @@ class ImapSession:
         self._known: frozenset[str] | None = None
         self.lists_plainly = False  # LIST with RETURN was advertised and refused
         self.selected: bytes | None = None  # the folder that is open, if any
+        self.entering: bytes | None = None  # the folder that the next answer is about, until it is open
         self.product = ""
         self.token: Token | None = None  # what the session lives on
         self._refusals = 0

@@ -63,7 +63,9 @@ class Walk(Generic[Request]):
             self._octets -= sent.octets
             opened = sent.opened
             if opened is None:
+                self._session.entering = sent.job.path.raw
                 opened = check_opened(self._session, sent.job.request, self._session.answer(sent.examine))
+            self._session.entering = None
             self._send(is_idle=False)
             yield sent.job, sent.fetch, opened
 

@@ -10,6 +10,7 @@ from campaigns.views import (
     account,
     batch,
     batch_news,
+    batch_proof,
     batches,
     campaign_list,
     campaign_new,
@@ -53,6 +54,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *batches.urlpatterns,
     *batch.urlpatterns,
     *batch_news.urlpatterns,
+    *batch_proof.urlpatterns,
     *account.urlpatterns,
 ]
 

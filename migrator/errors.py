@@ -991,6 +991,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The ledger is damaged."),
         N_("Bring back a copy of it, or name a new file: the mail is then matched by content, and nothing is doubled."),
     ),
+    "ledger.unproved": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The records of this account's copy contradict one another, so nothing proves that all of it is there."),
+        N_("Keep both mailboxes. Bring the ledger back from a backup, or copy the account anew."),
+    ),
     "ledger.full": Entry(
         Radius.CONFIG,
         Patience.LATER,

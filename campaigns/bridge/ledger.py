@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from campaigns.bridge.lease import Lease, hold
 from campaigns.models import Account, LedgerFolder, LedgerLeaf, LeftBehindMessage
@@ -31,15 +31,75 @@ _STATE: Final = tuple(
 )
 
 
-class OrmLedger:
+class StoredLedger:
+    """The reading half of an account's ledger: for whoever looks, without a lease. Others may write meanwhile."""
+
+    def __init__(self, account: int) -> None:
+        self._account = account
+
+    def states(self) -> list[FolderState]:
+        """See Ledger."""
+        rows = LedgerFolder.objects.filter(account=self._account).order_by("source")
+        return [_state_of_row(row) for row in rows if row.state]
+
+    def _rows(self, names: Iterable[bytes]) -> dict[bytes, LedgerFolder]:
+        rows: dict[bytes, LedgerFolder] = {}
+        for some in _pieces([_hash(name) for name in names]):
+            found = LedgerFolder.objects.filter(account=self._account, source_sha256__in=some)
+            rows.update({bytes(row.source): row for row in found})
+        return rows
+
+    def leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger. Raises ``MigratorError("ledger.damaged")`` where the chain does not hold."""
+        row = self._rows([folder]).get(folder)
+        end, tip = _tip(row), NO_LEAF
+        while row is not None and tip.leaves < end.leaves:
+            some = LedgerLeaf.objects.filter(folder=row, number__gte=tip.leaves, number__lt=end.leaves)
+            found = [_leaf_of_row(folder, one) for one in some.order_by("number")[:LEAVES_AT_ONCE]]
+            for leaf in found:
+                if (leaf.number, leaf.previous) != tip or not leaf.is_intact():
+                    raise _damaged(self._account)
+                yield leaf
+                tip = Tip(leaf.number + 1, leaf.digest)
+            if not found:
+                break
+        if tip != end:
+            raise _damaged(self._account)
+
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """See Ledger."""
+        row = self._rows([folder]).get(folder)
+        rows, after = LedgerLeaf.objects.filter(folder=row).order_by("number"), -1
+        while row is not None:
+            some = list(rows.filter(number__gt=after)[:LEAVES_AT_ONCE])
+            for one in some:
+                yield _leaf_of_row(folder, one)
+            if len(some) < LEAVES_AT_ONCE:
+                return
+            after = some[-1].number
+
+    def left_behind(self) -> Iterator[LeftBehind]:
+        """See Ledger."""
+        folders = LedgerFolder.objects.filter(account=self._account)
+        with_rows = folders.filter(Exists(LeftBehindMessage.objects.filter(folder=OuterRef("pk"))))
+        for row in with_rows.order_by("source").only("source"):
+            rows, after = LeftBehindMessage.objects.filter(folder=row).order_by("source_uidvalidity", "uid"), (-1, -1)
+            while some := list(rows.filter(_later_than(*after))[:ROWS_AT_ONCE]):
+                for one in some:
+                    place = (bytes(row.source), one.source_uidvalidity, one.uid)
+                    yield LeftBehind(*place, Outcome(one.outcome), one.code, one.reply)
+                after = (some[-1].source_uidvalidity, some[-1].uid)
+
+
+class OrmLedger(StoredLedger):
     """Implements :class:`migrator.transfer.ledger.Ledger` for the account of ``lease``.
 
     Whatever writes raises ``LeaseLost`` when the lease is no longer ours; nothing is written then.
     """
 
     def __init__(self, lease: Lease) -> None:
+        super().__init__(lease.account_id)
         self._lease = lease
-        self._account = lease.account_id
 
     def bind(self, source: str, target: str) -> None:
         """See Ledger."""
@@ -51,11 +111,6 @@ class OrmLedger:
                 rows.update(ledger_source=source, ledger_target=target)
             elif pair != (source, target):
                 raise MigratorError("ledger.other_pair")
-
-    def states(self) -> list[FolderState]:
-        """See Ledger."""
-        rows = LedgerFolder.objects.filter(account=self._account).order_by("source")
-        return [_state_of_row(row) for row in rows if row.state]
 
     def begin(self, states: Sequence[FolderState]) -> None:
         """See Ledger."""
@@ -79,13 +134,6 @@ class OrmLedger:
             LedgerLeaf.objects.bulk_create(_row_of_leaf(leaf, folders[leaf.folder].pk) for leaf in leaves)
             _remove_left_behind([(folders[key[0]].pk, *key[1:]) for key in resolved if key[0] in folders])
             _put_left_behind([_row_of_left_behind(row, folders[row.folder].pk) for row in left_behind])
-
-    def _rows(self, names: Iterable[bytes]) -> dict[bytes, LedgerFolder]:
-        rows: dict[bytes, LedgerFolder] = {}
-        for some in _pieces([_hash(name) for name in names]):
-            found = LedgerFolder.objects.filter(account=self._account, source_sha256__in=some)
-            rows.update({bytes(row.source): row for row in found})
-        return rows
 
     def _put(
         self,
@@ -116,42 +164,6 @@ class OrmLedger:
         row.target, row.state = (before.target, before.state) if before else (b"", {})
         row.leaves, row.tip = _tip(before)
         return row
-
-    def leaves(self, folder: bytes) -> Iterator[Leaf]:
-        """See Ledger. Raises ``MigratorError("ledger.damaged")`` where the chain does not hold."""
-        row = self._rows([folder]).get(folder)
-        end, tip = _tip(row), NO_LEAF
-        while row is not None and tip.leaves < end.leaves:
-            some = LedgerLeaf.objects.filter(folder=row, number__gte=tip.leaves, number__lt=end.leaves)
-            found = [_leaf_of_row(folder, one) for one in some.order_by("number")[:LEAVES_AT_ONCE]]
-            for leaf in found:
-                if (leaf.number, leaf.previous) != tip or not leaf.is_intact():
-                    raise _damaged(self._account)
-                yield leaf
-                tip = Tip(leaf.number + 1, leaf.digest)
-            if not found:
-                break
-        if tip != end:
-            raise _damaged(self._account)
-
-    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
-        """See Ledger."""
-        row = self._rows([folder]).get(folder)
-        rows, after = LedgerLeaf.objects.filter(folder=row).order_by("number"), -1
-        while row is not None and (some := list(rows.filter(number__gt=after)[:LEAVES_AT_ONCE])):
-            for one in some:
-                yield _leaf_of_row(folder, one)
-            after = some[-1].number
-
-    def left_behind(self) -> Iterator[LeftBehind]:
-        """See Ledger."""
-        for row in LedgerFolder.objects.filter(account=self._account).order_by("source").only("source"):
-            rows, after = LeftBehindMessage.objects.filter(folder=row).order_by("source_uidvalidity", "uid"), (-1, -1)
-            while some := list(rows.filter(_later_than(*after))[:ROWS_AT_ONCE]):
-                for one in some:
-                    place = (bytes(row.source), one.source_uidvalidity, one.uid)
-                    yield LeftBehind(*place, Outcome(one.outcome), one.code, one.reply)
-                after = (some[-1].source_uidvalidity, some[-1].uid)
 
 
 def _hash(name: bytes) -> str:

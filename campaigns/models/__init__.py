@@ -10,6 +10,7 @@ from campaigns.models.campaign import Batch, BatchCount, BatchMail, Campaign, Mo
 from campaigns.models.draft import CampaignDraft, UploadedList
 from campaigns.models.event import Event
 from campaigns.models.ledger import LedgerFolder, LedgerLeaf, LeftBehindMessage
+from campaigns.models.proof import ProofKey
 from campaigns.models.run import JournalEntry, Run, Worker
 from campaigns.models.server import AllowedAddress, Connector, Server
 from campaigns.models.user import OneTimeLink, User
@@ -31,6 +32,7 @@ __all__ = [
     "LeftBehindMessage",
     "MovedHour",
     "OneTimeLink",
+    "ProofKey",
     "Run",
     "Server",
     "UploadedList",

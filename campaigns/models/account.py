@@ -64,6 +64,8 @@ class Account(models.Model):
     bytes_done = models.PositiveBigIntegerField(default=0)
     progress_at = models.DateTimeField(null=True)
     messages_per_second = models.FloatField(null=True)  # measured over its last beats; old news without a lease
+    verified_level = models.CharField(max_length=8, blank=True)  # how both sides were compared at its move
+    verified_at = models.DateTimeField(null=True)  # and found alike
     locked_at = models.DateTimeField(null=True)  # sign-in refused since
     lockout_seconds = models.FloatField(null=True)  # from DISABLE to ENABLE
     catch_up_until = models.DateTimeField(null=True)

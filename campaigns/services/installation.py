@@ -14,6 +14,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from campaigns.services import proofs
+
 
 class Unfit(CommandError):
     """The installation cannot start; the text is a sentence for whoever started it."""
@@ -24,6 +26,7 @@ def prepare() -> None:
     make_private(settings.DATA)
     _make_keys()
     call_command("migrate", interactive=False, verbosity=0)
+    proofs.make_key()
 
 
 def make_private(folder: Path) -> None:

@@ -22,7 +22,7 @@ from campaigns.bridge.connect import WORLD, Approach, World
 from campaigns.bridge.lease import Lease, LeaseLost, StopReason, hold, write
 from campaigns.bridge.ledger import OrmLedger, storable
 from campaigns.bridge.sink import OrmSink
-from campaigns.models import Account, Run
+from campaigns.models import Account, JournalEntry, Run
 from campaigns.services import accounts, breakers, folder_rules, mail_counts, names, preflights
 from campaigns.services.events import record
 from campaigns.states import AccountState
@@ -323,7 +323,7 @@ def _after_night(work: _Work, result: CutoverResult) -> None:
     if result.outcome is CutoverOutcome.DONE:
         work.note_success()
         _count_mail(work)
-        return work.go(_S.DONE, step="", **_lockout(work))
+        return work.go(_S.DONE, step="", **_lockout(work), **_compared(work))
     if result.outcome is CutoverOutcome.STOPPED:
         return _after_stop(work, result)
     error = result.error or MigratorError("cutover.late")
@@ -341,6 +341,13 @@ def _lockout(work: _Work) -> dict[str, Any]:
     if locked_at is None:
         return {}
     return {"locked_at": None, "lockout_seconds": (timezone.now() - locked_at).total_seconds()}
+
+
+def _compared(work: _Work) -> dict[str, Any]:
+    """Note how, and when, both sides were compared; nothing where the method compares none."""
+    rows = JournalEntry.objects.filter(account=work.account, kind=StepKind.VERIFY, status=EntryStatus.DONE)
+    at = rows.order_by("-cutover", "-pk").values_list("ended_at", flat=True).first()
+    return {"verified_level": work.account.campaign.verify_level, "verified_at": at} if at else {}
 
 
 def _after_stop(work: _Work, result: CutoverResult) -> None:

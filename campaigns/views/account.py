@@ -61,6 +61,7 @@ def _context(request: HttpRequest, page: AccountPage) -> dict[str, Any]:
     can = {act.value: act in page.possible and may(user, acts.verb(act, found), found.campaign) for act in Act}
     can["manage"] = may(user, Verb.RUN, found.campaign)
     can["resolve"] = may(user, Verb.RESOLVE, found.campaign)
+    can["export"] = may(user, Verb.EXPORT, found.campaign)
     can["read"] = may(user, Verb.READ, found.campaign)
     return {
         "page": page,

@@ -20,6 +20,7 @@ from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import LeftOutFolder
 from migrator.transfer.plan import CopyPolicy
+from migrator.transfer.proof import require_sound
 from migrator.transfer.verify import VerifyLevel, VerifyReport, verify
 
 # What somebody may miss. Messages marked as deleted, empty ones, and those removed meanwhile are only counted.
@@ -172,6 +173,8 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
             if choices.verify and passed.is_complete:
                 sink.emit(VerifyBegun(messages=sum(count for it, count in passed.totals.items() if it.is_on_target)))
                 report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=account.rules)
+            if passed.is_balanced:
+                require_sound(ledger)
             rows += islice(_left_messages(ledger, passed, choices.named), choices.most_named)
     except MigratorError as error:
         failure = error
@@ -179,7 +182,7 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
         account=account,
         exit_code=exit_of(passed, report, failure),
         sums=Sums.of(passed),
-        is_balanced=passed.is_balanced,
+        is_balanced=passed.is_balanced and failure is None,
         seconds=passed.seconds,
         error=failure or passed.error,
         left_out=passed.left_out,

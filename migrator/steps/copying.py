@@ -15,6 +15,7 @@ from migrator.stores.base import SourceStore, TargetStore
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.plan import CopyPolicy, Mode
+from migrator.transfer.proof import require_sound
 from migrator.transfer.verify import VerifyLevel, verify
 
 MOST_PASSES: Final = 10  # the second finds nothing, unless somebody writes to a mailbox that nobody can reach
@@ -65,6 +66,7 @@ class DeltaStep:
             for _ in range(MOST_PASSES):
                 is_quiet = _finds_nothing(self._pass(source, target, policy))
                 if is_quiet and (policy.compare_all_flags or not _may_miss_flags(source, policy)):
+                    require_sound(self._mail.ledger)
                     return
                 # Once it is quiet all flags are compared: servers have been seen to change some and count nothing.
                 policy = replace(self._mail.policy, compare_all_flags=is_quiet or policy.compare_all_flags)

@@ -16,8 +16,8 @@ from typing import Any, Final
 from urllib.parse import quote_from_bytes
 
 from migrator.mail import Outcome
-from migrator.transfer.ledger import RECORD_BYTES, FolderState, Leaf, Ledger
-from migrator.transfer.proof import AccountProof, Balance, FolderCheck, FolderProof, folders_of
+from migrator.transfer.ledger import RECORD_BYTES, FolderState, Leaf
+from migrator.transfer.proof import AccountProof, Balance, FolderCheck, FolderProof, Readable, folders_of
 from migrator.transfer.signing import SigningKey
 
 FORMAT: Final = "mailferry-proof"
@@ -40,7 +40,7 @@ class Entry:
 
     source: str
     target: str
-    ledger: Ledger | None
+    ledger: Readable | None
     state: str = ""  # as the panel calls it
     verified: Verified | None = None
     is_resting: Callable[[], bool] = field(default=lambda: True)

@@ -165,12 +165,15 @@ class _Check:
         who, proof = _text(thing["target"]), AccountProof()
         _text(thing["source"])
         self._checked.verified += _verified(thing["verified"])
+        told = len(self._checked.problems)
         while (begun := lines.take("folder", "account-end"))["kind"] == "folder":
             proof += self._folder(begun, who, lines)
         at_work = begun["at_work"] is True
         if begun != manifest.account_end(proof, at_work=at_work):
             self._problem(who, "The sums of the account are not those of its folders.")
         if at_work:
+            self._checked.open += self._checked.problems[told:]  # what was written meanwhile contradicts what was read
+            del self._checked.problems[told:]
             self._open(who, "The account was being worked on: make the manifest again when it rests.")
         elif not proof.folders:
             self._open(who, "No folder of it was copied yet.")

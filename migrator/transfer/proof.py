@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from migrator.errors import N_
-from migrator.mail import Outcome
+from migrator.errors import N_, MigratorError
+from migrator.mail import FolderPath, Outcome
 from migrator.transfer.chain import NO_LEAF, Tip
-from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, Ledger, LeftBehind
+from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind
 from migrator.transfer.uid_map import UidMap
 
 MOST_FLAWS: Final = 100  # of a folder; beyond that it is damaged, and more places say no more
@@ -166,7 +166,31 @@ class AccountProof:
         return all(found.flaw in OPEN for _, found in self.flaws)
 
 
-def prove(ledger: Ledger) -> AccountProof:
+class Readable(Protocol):
+    """What of a ledger a proof reads (see :class:`migrator.transfer.ledger.Ledger`)."""
+
+    def states(self) -> list[FolderState]:
+        """Return the state of every folder ever begun."""
+        ...
+
+    def stored_leaves(self, folder: bytes) -> Iterator[Leaf]:
+        """Yield the leaves of one folder by number as they are stored."""
+        ...
+
+    def left_behind(self) -> Iterator[LeftBehind]:
+        """Yield the rows of messages left behind, by folder and UID."""
+        ...
+
+
+def require_sound(ledger: Readable) -> None:
+    """Raise ``MigratorError("ledger.unproved")`` where the ledger is not as it was written: nobody is done by it."""
+    proof = prove(ledger)
+    if not proof.is_sound:
+        folder, found = next(one for one in proof.flaws if one[1].flaw not in OPEN)
+        raise MigratorError("ledger.unproved", reply=f"{FolderPath(folder).display}: {found.sentence}")
+
+
+def prove(ledger: Readable) -> AccountProof:
     """Look at a whole ledger. Flaws are returned, not raised; raises ``MigratorError`` when it cannot be read."""
     proof = AccountProof()
     for state, rows in folders_of(ledger):
@@ -177,7 +201,7 @@ def prove(ledger: Ledger) -> AccountProof:
     return proof
 
 
-def folders_of(ledger: Ledger) -> Iterator[tuple[FolderState, Iterator[LeftBehind]]]:
+def folders_of(ledger: Readable) -> Iterator[tuple[FolderState, Iterator[LeftBehind]]]:
     """Yield each folder with its rows, which must be taken before the next is asked for.
 
     A folder of which there are rows only has a state that says nothing.

@@ -101,7 +101,17 @@ def _stand(batch: Batch, states: dict[AccountState, int], count: int, chance: ra
         "messages_left",
     ]
     columns += ["error_code", "error_side", "error_reply", "error_at", "state_since", "lockout_seconds", "step"]
-    columns += ["lease_until", "lease_epoch", "lease_kind", "progress_at", "locked_at", "waiting_for", "resume_state"]
+    columns += [
+        "verified_level",
+        "verified_at",
+        "lease_until",
+        "lease_epoch",
+        "lease_kind",
+        "progress_at",
+        "locked_at",
+        "waiting_for",
+        "resume_state",
+    ]
     Account.objects.bulk_update(rows, columns, batch_size=200)
     Event.objects.bulk_create(events)
     hours = Counter(
@@ -133,6 +143,7 @@ def _dress(account: Account, state: AccountState, chance: random.Random) -> None
         account.messages_left, account.messages_total = left, account.messages_done + left
         account.outcomes |= {"left": left, "already": account.messages_done // 400, "removed": chance.randrange(5)}
     if state is S.DONE:
+        account.verified_level, account.verified_at = "ledger", account.state_since
         account.owner, account.lockout_seconds = Owner.TARGET, chance.lognormvariate(3, 0.7)
     if state is not S.NEW:
         account.progress_at = account.state_since

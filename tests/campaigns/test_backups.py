@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -14,8 +15,8 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
-from campaigns.models import Account, Batch, Campaign, Event, Server, User, Worker
-from campaigns.services import backups, beats, installation, staff
+from campaigns.models import Account, Batch, Campaign, Event, ProofKey, Server, User, Worker
+from campaigns.services import backups, beats, installation, proofs, staff
 from campaigns.services.installation import Unfit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,6 +86,16 @@ def test_a_backup_holds_no_key_and_is_nobody_elses(account: Account, settings: L
     assert place.stat().st_mode & 0o777 == 0o700
     assert settings.VAULT_KEYS[0].encode() not in contents(place)
     assert settings.SECRET_KEY.encode() not in contents(place)
+
+
+def test_a_backup_keeps_the_key_that_signs_proofs_sealed(account: Account, tmp_path: Path) -> None:
+    key = proofs.signing_key()
+    place = backups.backup(tmp_path / "backups")
+    assert key.seed not in contents(place)
+    assert base64.b64encode(key.seed) not in contents(place)
+    ProofKey.objects.all().delete()
+    backups.restore(place, replace=True)
+    assert proofs.signing_key().seed == key.seed
 
 
 def test_a_backup_is_one_moment_of_a_database_that_is_written_to(account: Account, tmp_path: Path) -> None:

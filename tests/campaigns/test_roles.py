@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from campaigns.models import Account, AllowedAddress, Batch, Campaign, Connector, Server, User
-from campaigns.services import drafts
+from campaigns.services import drafts, proofs
 from tests.campaigns import scenes
 from tests.campaigns.factories import make_user
 
@@ -91,6 +91,10 @@ batch_live              -    -    yes  -    yes  yes
 batch_act               -    -    yes  -    -    -
 batch_confirm           -    -    yes  -    -    -
 batch_csv               -    -    yes  -    yes  -
+batch_proof             -    -    yes  -    yes  yes
+batch_manifest          -    -    yes  -    yes  -
+account_manifest        -    -    yes  -    yes  -
+proof_key               -    -    yes  -    yes  yes
 account                 -    -    yes  yes  yes  yes
 account_live            -    -    yes  yes  yes  yes
 account_act             -    -    yes  yes  -    -
@@ -125,6 +129,7 @@ NAMES = [str(pattern.name) for pattern in addresses()]
 def ids(settings: Any) -> dict[str, Any]:
     """What addresses are about: a row of each, and the argument by which an address names it."""
     settings.DEMO = True  # else there is no page of the demo
+    proofs.make_key()  # else there is none to hand out
     campaign = scenes.platform(12)
     connector = Connector.objects.create(room="directory", kind="sql", name="staff", options={"driver": "sqlite"})
     rows = {

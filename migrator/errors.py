@@ -75,6 +75,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The server ended the session, as servers do now and then. The copy goes on where it was."),
         N_("Nothing to do. If it happens at every try, look for a locked shared folder on the server."),
     ),
+    "line.compression": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("What the server sent compressed cannot be read: its compression is damaged."),
+        N_("Turn compression off for this server, and start again: what was copied is kept."),
+    ),
     "line.token_expired": Entry(
         Radius.ACCOUNT,
         Patience.NOW,

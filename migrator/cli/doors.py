@@ -88,6 +88,7 @@ class Door:
             access=self.way_in.access,
             tokens=self.way_in.tokens,
             product=self.way_in.product,
+            compresses=self.way_in.compresses,
         )
 
 

@@ -32,6 +32,7 @@ class WayIn:
     access: Access = AUTHZID
     tokens: Tokens | None = None
     product: str = ""
+    compresses: bool = False
 
 
 USUAL: Final = WayIn()
@@ -47,6 +48,7 @@ def way_in(options: argparse.Namespace, side: Side) -> WayIn:
             access=_access(given["access"]) if given["access"] else AUTHZID,
             tokens=oauth.shared(_grant(file.read_bytes())) if file else None,
             product=_product(given["product"]) if given["product"] else "",
+            compresses=bool(getattr(options, f"{side}_compress", False)),
         )
     except BadFingerprint as error:
         raise BadWayIn(f"--{side}-fingerprint: {error}") from None
@@ -75,6 +77,11 @@ def add_options(signing_in: argparse._ArgumentGroup, trusting: argparse._Mutuall
         type=Path,
         help=f"sign in at the {side} with tokens instead of passwords: FILE is the key file of a Google service "
         "account, or JSON with token_uri, client_id and client_secret of an application (Microsoft 365)",
+    )
+    signing_in.add_argument(
+        f"--{side}-compress",
+        action="store_true",
+        help=f"compress the line to the {side} where it offers that (COMPRESS); for slow lines",
     )
     signing_in.add_argument(
         f"--{side}-product",

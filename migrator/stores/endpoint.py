@@ -35,6 +35,7 @@ class Endpoint:
     access: Access = AUTHZID
     tokens: Tokens | None = None
     manners: Manners = USUAL  # how it wants to be asked
+    compresses: bool = False  # ask for a compressed line (RFC 4978), where the server offers one
     product: str = ""  # the profile of this name holds, whatever the server calls itself
 
     def context(self) -> ssl.SSLContext:

@@ -292,9 +292,15 @@ class ImapSession:
         if self.wire.state != "AUTH" and self._signs_in:
             self._sign_in()
             self.wire.state = "AUTH"
+            self._compress()
         self.client.tell_capabilities(self.capabilities)
         self.product = imap_parse.without_code(self._greeting_words())
         self.introduce({})
+
+    def _compress(self) -> None:
+        """Have the line compressed where that is wanted and offered; a server that then refuses goes on as it was."""
+        if self._endpoint.compresses and self.has("COMPRESS=DEFLATE") and self.ask((b"COMPRESS DEFLATE\r\n",)).is_ok:
+            self.wire.compress()
 
     def _greeting_words(self) -> str:
         return self.greeting.partition(" ")[2]

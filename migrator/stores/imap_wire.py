@@ -13,11 +13,12 @@ import select
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.replies import classify, classify_exception, clean
+from migrator.stores.imap_deflate import DeflatedLine
 from migrator.stores.imap_parse import LITERAL_END, text
 
 READ_BYTES: Final = 64 * 1024  # more per call costs an ssl socket three times the CPU: it allocates the whole of it
@@ -49,6 +50,7 @@ class Wire(imaplib.IMAP4):
         self.is_private = False  # mail is on the line: errors quote nothing of it
         self.secrets: tuple[bytes, ...] = ()  # just sent: some servers repeat what they refuse
         self.refusal: MigratorError | None = None  # the first of a row of errors: what a BYE after them is about
+        self._is_encrypted = False
         self._tags = 0
         self._has_put = False  # since something was last received
         super().__init__(host, port, limits.connect_seconds)
@@ -102,7 +104,7 @@ class Wire(imaplib.IMAP4):
     @property
     def is_encrypted(self) -> bool:
         """True once TLS protects the line."""
-        return isinstance(self.sock, ssl.SSLSocket)
+        return self._is_encrypted
 
     def tag(self) -> bytes:
         """Return a tag that was not used before on this line."""
@@ -197,7 +199,8 @@ class Wire(imaplib.IMAP4):
         """True when something can be read without waiting."""
         if self.position < len(self.buffer):
             return True
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+        pending = getattr(self.sock, "pending", None)
+        if pending is not None and pending():
             return True
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
@@ -213,6 +216,11 @@ class Wire(imaplib.IMAP4):
         self.sock.settimeout(self.limits.connect_seconds)
         self._begin_tls(context)
         self.sock.settimeout(self.limits.io_seconds)
+
+    def compress(self) -> None:
+        """Go on compressed, after the server agreed to COMPRESS: all that it sent behind its answer is, too."""
+        ahead, self.buffer, self.position = self.buffer[self.position :], b"", 0
+        self.sock = cast(socket.socket, DeflatedLine(self.sock, self.side, ahead))
 
     # Failures
 
@@ -277,6 +285,7 @@ class Wire(imaplib.IMAP4):
     def _begin_tls(self, context: ssl.SSLContext) -> None:
         try:
             self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+            self._is_encrypted = True
         except OSError as error:
             self.sock.close()
             raise classify_exception(error, side=self.side, phase="tls") from error

@@ -18,7 +18,10 @@ from migrator.stores import trust
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.oauth import ServiceAccount, Tokens
 from tests.live.test_commands import Shell, deliver, messages
+from tests.rigs import check
+from tests.rigs.corpus import fill, lifelike
 from tests.rigs.dovecot import ADMIN, ADMIN_PASSWORD, Dovecot
+from tests.rigs.relay import Relay
 from tests.rigs.token_endpoint import TokenEndpoint
 
 ROBOT = "robot@project.example.test"
@@ -132,6 +135,24 @@ def test_a_list_is_moved_by_administrators_who_get_in_under_names_of_both(shell:
             words += [f"--{side}-admin", ADMIN, f"--{side}-access", "{user}*{admin}"]
         shell.run(*words, *shell.passwords(ADMIN_PASSWORD, ADMIN_PASSWORD))
         assert [messages(target, user) for user in people] == [2, 1]
+
+
+@pytest.mark.req("D-94")
+def test_a_mailbox_crosses_over_compressed_lines(shell: Shell) -> None:
+    with Dovecot({"u1": "pw"}) as source, Dovecot({"u1": "pw"}, separator="/") as target, Relay(source.imap) as relay:
+        fill(source.account("u1"), lifelike(5, messages=300))
+        urls = [f"imap://u1@{HOST}:{port}" for port in (relay.port, target.imap)]
+        options = ["--source-compress", "--target-compress", "--copy-deleted", "--verify", "digest", "--json"]
+        done = json.loads(shell.run("copy", *urls, *shell.passwords("pw", "pw"), *options))
+        assert (done["appended"], done["verify"]["clean"]) == (300, True)
+        assert check.compare(check.read(source.account("u1")), check.read(target.account("u1")), check.Terms()) == []
+        assert 2 * relay.counts().down_bytes < octets_of_mail(source)  # this side alone
+
+
+def octets_of_mail(server: Dovecot) -> int:
+    """How many octets all mail of u1 has."""
+    told = server.doveadm("fetch", "-u", "u1", "size.physical", "all")
+    return sum(int(line.partition(":")[2]) for line in told.splitlines() if line.startswith("size.physical:"))
 
 
 @pytest.mark.req("D-97")

@@ -18,7 +18,7 @@ from migrator.errors import MigratorError, Patience, Radius
 from migrator.mail import FolderPath, Message
 from migrator.stores import imap_syntax
 from migrator.stores.base import ReadRequest, Trouble
-from migrator.stores.imap_parse import LITERAL_END, fetched, number
+from migrator.stores.imap_parse import LITERAL_END, Atom, fetched, number
 from migrator.stores.imap_seen import seen, unsee
 from migrator.stores.imap_session import ImapSession, Reply
 from migrator.stores.imap_walk import Job, Walk, open_folder, part_writable, trouble
@@ -288,6 +288,8 @@ class BodyReader:
         if response.startswith(b"* "):
             items = fetched(response) or {}
             uid, body = number(items.get(b"UID")), items.get(b"BODY[]") or items.get(b"RFC822")
+            if isinstance(body, Atom):
+                raise wire.nonsense(response, "a length that is none in place of a message")
             if uid and body and isinstance(body, bytes) and wanted.take(uid):
                 yield Message(path, uid, len(body), bytes(body))
         elif response and not response.startswith(b"+"):

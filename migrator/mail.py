@@ -32,6 +32,7 @@ class Outcome(IntEnum):
     VANISHED = 7
     MARKED_DELETED = 8
     REPAIRED = 9
+    FILTERED = 10  # outside the dates and sizes that were asked for
     UNCONFIRMED = 12  # sent to where nothing can be looked up, and the answer was lost
 
     @property

@@ -24,6 +24,7 @@ _LEFT: Final = (
     Outcome.UNREADABLE,
     Outcome.MARKED_DELETED,
     Outcome.UNCONFIRMED,
+    Outcome.FILTERED,
 )
 
 
@@ -172,6 +173,7 @@ def _outcome(outcome: Outcome) -> str:
         Outcome.VANISHED: gettext("removed from the old mailbox while they were copied"),
         Outcome.MARKED_DELETED: gettext("left behind: marked as deleted"),
         Outcome.REPAIRED: gettext("copied after a repair"),
+        Outcome.FILTERED: gettext("left behind: outside the dates and sizes asked for"),
         Outcome.UNCONFIRMED: gettext("sent, and it is not known whether they arrived"),
     }
     return told[outcome]

@@ -116,6 +116,7 @@ OUTCOMES: Final = {
     Outcome.VANISHED: gettext_lazy("It was removed from the old mailbox while it was copied."),
     Outcome.MARKED_DELETED: gettext_lazy("It is marked as deleted in the old mailbox."),
     Outcome.REPAIRED: gettext_lazy("Copied, repaired: the new server had refused it as it was."),
+    Outcome.FILTERED: gettext_lazy("It is outside the dates and sizes that were asked for."),
     Outcome.UNCONFIRMED: gettext_lazy("It was sent, and the answer was lost. Nobody knows here whether it arrived."),
 }
 SIDES: Final = {"source": gettext_lazy("old server"), "target": gettext_lazy("new server")}

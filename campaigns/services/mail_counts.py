@@ -54,7 +54,7 @@ def columns(states: Iterable[FolderState], skipped: int) -> dict[str, Any]:
     }
 
 
-_LEFT: Final = (Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE, Outcome.UNCONFIRMED)
+_LEFT: Final = (Outcome.TOO_BIG, Outcome.REFUSED, Outcome.UNREADABLE, Outcome.UNCONFIRMED, Outcome.FILTERED)
 
 
 def _outcomes(totals: Counter[Outcome], there: int, removed: int) -> dict[str, int]:

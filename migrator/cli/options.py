@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from migrator.cli import classic_options, repair_options, ways_in
+from migrator.cli import classic_options, filter_options, repair_options, ways_in
 from migrator.cli.ledgers import default_path
 from migrator.transfer.verify import VerifyLevel
 
@@ -170,7 +170,7 @@ def _add_list(commands: argparse._SubParsersAction[_Parser]) -> None:
     wanted = folders.add_argument_group("folders")
     _add_folders(wanted)
     _add_patience(wanted)
-    folders.set_defaults(target_prefix="", no_subscription=False, fetch_rfc822=False, by_one=False)
+    folders.set_defaults(target_prefix="", no_subscription=False, fetch_rfc822=False, by_one=False, skip_role=[])
     folders.add_argument("--json", action="store_true", help="end with one JSON object on standard output")
 
 
@@ -368,6 +368,7 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
+    filter_options.add(group)
     repair_options.add(group)
     group.add_argument(
         "--verify",

@@ -43,6 +43,7 @@ OUTCOMES: Final = {
     Outcome.VANISHED: "removed from the old mailbox while it was copied",
     Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
     Outcome.REPAIRED: "copied, repaired",
+    Outcome.FILTERED: "left behind: outside the dates and sizes asked for",
     Outcome.UNCONFIRMED: "sent, and the answer was lost: nobody knows whether it arrived, and it is not sent again",
 }
 RENAMINGS: Final = {

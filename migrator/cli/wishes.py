@@ -10,6 +10,7 @@ import argparse
 from dataclasses import replace
 from typing import Final
 
+from migrator.cli.filter_options import skipped_roles
 from migrator.errors import Side
 from migrator.stores.manners import Manners, home_of
 from migrator.transfer.folders import FolderRules
@@ -52,6 +53,7 @@ def rules(options: argparse.Namespace, source_user: str, target_user: str) -> Fo
         strip_prefix=options.source_prefix.replace(USER, source_user),
         add_prefix=options.target_prefix.replace(USER, target_user),
         skip=tuple(options.skip_folder),
+        skip_roles=skipped_roles(options),
         only_subscribed=options.subscribed,
         subscribe=not options.no_subscription,
     )

@@ -37,6 +37,7 @@ class FolderRules:
     add_prefix: str = ""  # put before all target names, INBOX too, as the target spells them; roles are then left alone
     skip: tuple[str, ...] = ()  # names or patterns (* and ?); the folders inside a skipped one are not skipped with it
     skip_exactly: frozenset[str] = frozenset()  # names taken at their word, be there a * in them
+    skip_roles: frozenset[str] = frozenset()  # "\\Trash", "\\Junk": where the source tells of them
     renamings: tuple[Renaming, ...] = ()  # win over roles; what the ledger knows wins over them
     only_subscribed: bool = False
     subscribe: bool = True  # what is subscribed at the source, at the target too
@@ -229,7 +230,7 @@ def _reason_to_leave(
         return "phantom" if folder.subscribed and not is_parent else "name_only"
     if folder.special_use in profile.left_out_roles and not rules.keep_virtual:
         return "virtual"
-    if _is_skipped(folder, spelling, rules):
+    if folder.special_use in rules.skip_roles or _is_skipped(folder, spelling, rules):
         return "skipped"
     if rules.only_subscribed and not folder.subscribed and not folder.path.is_inbox:
         return "not_subscribed"

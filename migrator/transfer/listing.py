@@ -25,7 +25,17 @@ from migrator.transfer.look import look
 from migrator.transfer.moved import known_targets, renumbered_since
 from migrator.transfer.names import CAUTIOUS
 from migrator.transfer.numbering import list_source
-from migrator.transfer.plan import CompareFlags, CopyPolicy, Depth, FlagTable, Leave, Mode, plan_messages, scan_depth
+from migrator.transfer.plan import (
+    ALL_MESSAGES,
+    CompareFlags,
+    CopyPolicy,
+    Depth,
+    FlagTable,
+    Leave,
+    Mode,
+    plan_messages,
+    scan_depth,
+)
 from migrator.transfer.terms import PassMemory, Terms
 
 PART_MESSAGES: Final = 1000  # planned at once
@@ -382,6 +392,8 @@ def _parts(folder: FolderPass, items: Iterator[MessageMeta | Trouble]) -> Iterat
 def _has_exceptions(part: Sequence[MessageMeta], limit: int | None, policy: CopyPolicy) -> bool:
     """True when a message of ``part`` may be left behind."""
     if limit is not None and any(meta.size_bytes > limit for meta in part):
+        return True
+    if policy.wanted is not ALL_MESSAGES and any(map(policy.wanted.leaves_out, part)):
         return True
     return not policy.copy_deleted and any(DELETED in flags for flags in {meta.flags for meta in part})
 

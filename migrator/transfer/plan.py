@@ -22,6 +22,32 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages are wanted: by internal date (seconds since the epoch) and size. None: no bound.
+
+    What the source tells no date of passes: nobody can say that it is too old.
+    """
+
+    since: int | None = None  # from this instant on
+    before: int | None = None  # up to, and without, this instant
+    smallest_bytes: int = 0
+    biggest_bytes: int | None = None
+
+    def leaves_out(self, meta: MessageMeta) -> bool:
+        """True for a message that is not wanted."""
+        date, size_bytes = meta.internal_date, meta.size_bytes
+        return (
+            (date is not None and self.since is not None and date < self.since)
+            or (date is not None and self.before is not None and date >= self.before)
+            or size_bytes < self.smallest_bytes
+            or (self.biggest_bytes is not None and size_bytes > self.biggest_bytes)
+        )
+
+
+ALL_MESSAGES: Final = MessageFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class CopyPolicy:
     """The choices of one copy."""
 
@@ -34,6 +60,7 @@ class CopyPolicy:
     name_of: Callable[[str], str | None] | None = None
     # names and addresses of the person on the source; None: nobody asks whose mail the target holds (kinship.py)
     kin: frozenset[str] | None = None
+    wanted: MessageFilter = ALL_MESSAGES  # the others stay behind, counted; what was copied before stays copied
     compare_all_flags: bool = False  # look at every flag, whatever the counters of the source say
     repairs: frozenset[Repair] = frozenset()  # done to what the target refuses as it is, and to nothing else
     repairs_ahead: frozenset[Repair] = frozenset()  # done to every message with the fault, before it is sent
@@ -81,8 +108,8 @@ def scan_depth(source: Folder, state: FolderState | None, *, condstore: bool, po
     """
     if state is None or not state.is_complete or policy.retry_left_behind or policy.compare_all_flags:
         return Depth.FULL
-    if state.source_uidvalidity != (source.uidvalidity or 0):
-        return Depth.FULL
+    if state.source_uidvalidity != (source.uidvalidity or 0) or state.totals.get(Outcome.FILTERED):
+        return Depth.FULL  # who was not wanted may be wanted now
     same_counters = (source.uidnext, source.messages) == (state.source_uidnext, state.source_messages)
     tells_changes = condstore and source.highestmodseq is not None and state.source_modseq is not None
     if tells_changes:
@@ -117,6 +144,8 @@ def plan_messages(
                 continue
         if DELETED in meta.flags and not policy.copy_deleted:
             yield Leave(meta, Outcome.MARKED_DELETED)
+        elif policy.wanted.leaves_out(meta):
+            yield Leave(meta, Outcome.FILTERED)
         elif append_limit_bytes is not None and meta.size_bytes > append_limit_bytes:
             yield Leave(meta, Outcome.TOO_BIG)
         else:
@@ -128,6 +157,8 @@ def _tries_again(meta: MessageMeta, outcome: Outcome, policy: CopyPolicy) -> boo
         return True  # it is listed: it was only out of sight (replicas that disagree)
     if outcome is Outcome.MARKED_DELETED:
         return policy.copy_deleted or DELETED not in meta.flags
+    if outcome is Outcome.FILTERED:
+        return not policy.wanted.leaves_out(meta)
     return policy.retry_left_behind
 
 

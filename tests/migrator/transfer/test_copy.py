@@ -20,7 +20,7 @@ from migrator.mail import Folder, FolderPath, Message, MessageMeta, NewFolder, O
 from migrator.stores.base import ReadRequest, ScanRequest, Trouble
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.copy import run_pass
-from migrator.transfer.plan import CopyPolicy, Mode
+from migrator.transfer.plan import CopyPolicy, MessageFilter, Mode
 from tests.migrator.transfer.scenes import (
     LIMITS,
     Scene,
@@ -105,6 +105,19 @@ def test_without_condstore_flags_are_compared() -> None:
     assert (result.appended, result.flag_changes) == (0, 1)
     assert scene.target["INBOX"].messages[2].flags == {"\\Draft"}
     assert scene.copy().flag_changes == 0
+
+
+def test_a_filter_leaves_messages_behind_that_a_later_pass_without_it_brings() -> None:
+    scene = life_like()
+    policy = CopyPolicy(wanted=MessageFilter(since=850_000_000, biggest_bytes=4000))
+    result = scene.copy(policy=policy)
+    assert_balanced(result, scene)
+    assert result.totals[Outcome.FILTERED] == 8  # seven old letters, and a big one
+    assert scene.copy(policy=policy).appended == 0
+    later = scene.copy()
+    assert_balanced(later, scene)
+    assert (later.appended, later.totals.get(Outcome.FILTERED)) == (8, None)
+    assert_arrived(scene)
 
 
 @pytest.mark.req("D-34")

@@ -488,6 +488,12 @@ def test_skipped_folders_are_left_out_without_their_children() -> None:
     assert set(left_out(mapping).values()) == {"skipped"}
 
 
+def test_a_folder_is_skipped_by_the_role_that_the_source_tells() -> None:
+    source = [*listing("INBOX", "Trash"), folder("Papierkorb", role="\\Trash"), folder("Papierkorb/keep")]
+    mapping = mapped(source, rules=FolderRules(skip_roles=frozenset({"\\Trash"})))
+    assert left_out(mapping) == {b"Papierkorb": "skipped"}
+
+
 def test_a_folder_is_skipped_by_its_name_with_or_without_the_prefix() -> None:
     source = listing("INBOX", "INBOX.Spam", "INBOX.a", separator=".")
     for wish in ("Spam", "INBOX.Spam", "INBOX/Spam"):

@@ -15,6 +15,7 @@ from migrator.transfer.plan import (
     Depth,
     FlagTable,
     Leave,
+    MessageFilter,
     Mode,
     Pending,
     kept_flags,
@@ -47,6 +48,8 @@ def meta(uid: int, size: int = 100, flags: Flags = NO_FLAGS, date: int | None = 
         (replace(FOLDER, uidvalidity=8), STATE, True, STAGE, Depth.FULL),
         (FOLDER, replace(STATE, is_complete=False), True, STAGE, Depth.FULL),
         (FOLDER, STATE, True, CopyPolicy(retry_left_behind=True), Depth.FULL),
+        (FOLDER, STATE, True, CopyPolicy(compare_all_flags=True), Depth.FULL),
+        (FOLDER, replace(STATE, totals={Outcome.FILTERED: 1}), True, STAGE, Depth.FULL),
     ],
 )
 @pytest.mark.req("D-33")
@@ -81,6 +84,22 @@ def test_a_message_left_behind_is_tried_again_only_for_a_reason() -> None:
     assert decide(metas, watermark=5, left_behind=left) == [Append(metas[0])]
     again = decide(metas, CopyPolicy(retry_left_behind=True), watermark=5, left_behind=left)
     assert again == [Append(metas[0]), Append(metas[2])]
+
+
+def test_what_is_outside_the_dates_and_sizes_asked_for_stays_behind_until_it_is_asked_for() -> None:
+    wanted = MessageFilter(since=100, before=200, smallest_bytes=10, biggest_bytes=20)
+    inside = [meta(1, 10, date=100), meta(2, 20, date=199), meta(3, 15, date=None)]
+    outside = [meta(4, 15, date=99), meta(5, 15, date=200), meta(6, 9, date=150), meta(7, 21, date=150)]
+    policy = CopyPolicy(wanted=wanted)
+    assert decide(inside + outside, policy) == [
+        *map(Append, inside),
+        *(Leave(each, Outcome.FILTERED) for each in outside),
+    ]
+    left = {each.uid: Outcome.FILTERED for each in outside}
+    known = {"watermark": 9, "left_behind": left}
+    assert decide(outside, policy, **known) == []
+    assert decide(outside, CopyPolicy(), **known) == list(map(Append, outside))
+    assert decide(outside, replace(policy, retry_left_behind=True), **known) == []
 
 
 @pytest.mark.req("D-77")

@@ -27,6 +27,7 @@ INBOX: Final = b"INBOX"
 READINGS: Final = 10  # of a folder that changes while it is listed
 Signature = tuple[int, int]
 _OF_ONE_FILE: Final = ("file.escapes", "file.not_mail", "file.no_permission", "file.unreadable")
+_COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 _UNLISTED: Final = 1 << 63
 
 
@@ -182,6 +183,9 @@ class MaildirSource(FileSource[MaildirIndex]):
     def _read_file(self, path: FolderPath, uid: int, file: Path) -> Iterator[Message]:
         with opened(file, self._root()) as descriptor:
             size = os.fstat(descriptor).st_size
+            if os.pread(descriptor, 6, 0).startswith(_COMPRESSED):
+                # Servers can store mail so (Dovecot: zlib). Handed on as it is, it would be no mail to anybody.
+                raise MigratorError("file.not_mail", side=Side.SOURCE, reply="the message is compressed")
             if size <= self._limits.whole_bytes:
                 body = with_crlf(b"".join(pieces(descriptor, 0, size)))
                 if len(body) <= self._limits.whole_bytes:

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from migrator.errors import MigratorError
 from migrator.limits import Limits
 from migrator.mail import FolderPath
 from migrator.stores.imap_target import ImapTarget
@@ -96,7 +98,6 @@ def copied(shell: Shell, source: str, account: Account, *words: object) -> dict[
     return answer
 
 
-@pytest.mark.req("S-105")
 def test_a_tree_of_mbox_files_crosses_whole_and_once(shell: Shell, accounts: Iterator[Account], tmp_path: Path) -> None:
     boxes = lifelike(1995, messages=MESSAGES, folders=MBOX_FOLDERS, strict=True)
     write_mbox_tree(tmp_path / "mail", {box.path: letters(box) for box in boxes})
@@ -214,6 +215,28 @@ def stored(account: Account) -> list[bytes]:
         return [reply.literals[0] for reply in talk.command(b"UID FETCH 1:* (BODY.PEEK[])") if reply.literals]
 
 
+def _require_busy(inbox: Path) -> None:
+    """While another program holds either lock, the mailbox is waited for, and then told to be busy."""
+    dot_lock = inbox.with_name(f"{inbox.name}.lock")
+    hold = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
+    argv = [sys.executable, "-c", hold, str(inbox)]
+    for lock in ("dot", "fcntl"):
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "1\n"
+            if lock == "dot":
+                holder.communicate("\n")
+                dot_lock.touch()
+            with MboxSource(inbox, lock_seconds=0.3) as store, pytest.raises(MigratorError) as caught:
+                store.folders()
+            assert caught.value.code == "server.mailbox_locked"
+            dot_lock.unlink(missing_ok=True)
+            if lock == "fcntl":
+                holder.communicate("\n")
+
+
 @pytest.mark.req("S-7")
 @pytest.mark.timeout(900)
 def test_no_message_is_torn_or_lost_while_a_delivery_agent_delivers(accounts: Iterator[Account]) -> None:
@@ -224,6 +247,7 @@ def test_no_message_is_torn_or_lost_while_a_delivery_agent_delivers(accounts: It
         inbox.touch()
         server.give(inbox)
         inbox.chmod(0o600)
+        _require_busy(inbox)
         words = ["/usr/lib/dovecot/dovecot-lda", "-c", server.dir / "dovecot.conf", "-d", "u0000", "-f", "a@b.test"]
         done = threading.Event()
 

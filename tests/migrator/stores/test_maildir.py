@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from migrator.errors import MigratorError
 from migrator.events import FileSkipped, StoreExposed
-from migrator.mail import FolderPath, Message, MessageMeta
+from migrator.mail import FolderPath, Message, MessageMeta, Outcome
 from migrator.stores import maildir_names as names
 from migrator.stores.base import ReadRequest, ScanRequest
 from migrator.stores.maildir import MaildirSource
@@ -220,6 +221,13 @@ def test_a_maildir_open_to_others_is_told_and_one_that_leads_elsewhere_refused(r
     with MaildirSource(root) as store:
         assert len(metas(store)) == 1
         assert bodies(store) == []
+
+
+def test_a_compressed_message_is_named_and_never_handed_on_as_it_is(root: Path) -> None:
+    deliver(root, gzip.compress(letter(1).body), 1_000_000_000)
+    deliver(root, letter(2).body, 1_000_000_000, 1)
+    result = Mover(root).run()
+    assert result.totals == {Outcome.COPIED: 1, Outcome.UNREADABLE: 1}
 
 
 @pytest.mark.parametrize(("make", "code"), [(False, "file.missing"), (True, "file.not_mail")])

@@ -263,7 +263,6 @@ def test_whatever_happens_to_the_file_between_two_runs_nothing_is_doubled_or_los
         assert mover.arrived() == sorted(letter(number).body for number in ever)
 
 
-@pytest.mark.req("S-10")
 def test_three_runs_of_an_import_leave_the_same_messages(mover: Mover) -> None:
     expected = write(mover.file, 1, 2, 2, 3)
     for appended in (4, 0, 0):

@@ -115,6 +115,11 @@ class Workpiece:
             message.whole, message.stream = None, self._hand_out()
         message.digest = Digest(self.original.source, mended.canonical, mended.canonical_bytes)
 
+    def take_back(self, message: Message) -> None:
+        """``message`` goes nowhere: leave nothing in it to be read, and let go of the file."""
+        message.whole = message.stream = None
+        self.close()
+
     def close(self) -> None:
         """Let go of the file, if there is one."""
         if isinstance(self._body, mmap):

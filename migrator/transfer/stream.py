@@ -185,13 +185,13 @@ class Stream:
             return False
         is_next = self._apply(folder, message, piece, course)
         if course is not None and not is_next and not course.is_again:
-            piece.close()
+            piece.take_back(message)
             self._leave(folder, message.uid, Outcome.REFUSED, course.error)
             return False
         if course is not None:
             course.is_again = False
         if self._is_too_big(folder, message) or (len(folder.candidates) and self._is_found(folder, message)):
-            piece.close()
+            piece.take_back(message)
             return False
         return True
 
@@ -199,7 +199,7 @@ class Stream:
         """Match a message as the source has it, before it is mended ahead."""
         message.digest = piece.original
         if len(folder.candidates) and self._is_found(folder, message):
-            piece.close()
+            piece.take_back(message)
             return True
         return False
 

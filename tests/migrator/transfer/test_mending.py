@@ -176,6 +176,38 @@ def test_a_big_message_is_mended_in_a_file_and_never_held() -> None:
     assert peak < 12 * 1024 * 1024  # of 30: what the hasher may be behind
 
 
+BIG = b"x" * 10_000 + b"\r\n"
+
+
+def test_a_big_message_that_no_repair_helps_stays_behind_and_the_next_one_goes() -> None:
+    scene = scene_of(b"Subject: x\r\n\r\nno header line\r\na\0b\r\n" + BIG, BAD + BIG, body("last"))
+    result = scene.copy(policy=ALL)
+    assert_balanced(result, scene)
+    assert result.totals == {Outcome.REFUSED: 1, Outcome.REPAIRED: 1, Outcome.COPIED: 1}
+
+
+def test_a_big_message_that_is_there_mended_or_not_is_not_sent_again() -> None:
+    scene = scene_of(BAD + BIG, b"Subject: y\r\n\r\n" + BIG)
+    mended = BAD.replace(b"no header", b" no header") + BIG
+    scene.target.deliver("INBOX", mended)
+    scene.target.deliver("INBOX", b"Subject: y\r\n\r\n" + BIG)
+    result = scene.copy(policy=replace(ALL, repairs_ahead=frozenset({Repair.LONG_LINES})))
+    assert_balanced(result, scene)
+    assert len(stored(scene)) == 3  # mended ahead another way than it was before
+    assert result.totals == {Outcome.ALREADY_THERE: 1, Outcome.REPAIRED: 1}
+    again = scene_of(BAD + BIG)
+    again.target.deliver("INBOX", mended)
+    assert again.copy(policy=ALL).totals == {Outcome.ALREADY_THERE: 1}
+    assert len(stored(again)) == 1
+
+
+def test_a_big_message_that_grows_beyond_the_limit_is_too_big() -> None:
+    scene = scene_of(BAD + "€".encode() * 3000 + b"\r\n")
+    scene.target.features = replace(scene.target.features, append_limit_bytes=15_000)
+    policy = CopyPolicy(repairs_ahead=frozenset({Repair.LONG_LINES}))
+    assert scene.copy(policy=policy).totals == {Outcome.TOO_BIG: 1}
+
+
 @pytest.mark.req("C-36")
 def test_a_refusal_without_a_reason_is_tried_once_more_then_mended_in_order() -> None:
     tries: list[bytes] = []

@@ -144,6 +144,9 @@ class MemoryMailbox:
                 permanent_flags=permanent_flags,
             )
             self._by_raw[path.raw] = found
+        elif selectable and not found.selectable:  # RFC 3501 §6.3.3: CREATE makes a folder of a mere name
+            self._uidvalidity += 10
+            found.selectable, found.uidvalidity = True, self._uidvalidity
         return found
 
     def remove_folder(self, name: str) -> None:

@@ -195,7 +195,7 @@ def _pair(
     memory: PassMemory,
 ) -> list[FolderPass]:
     states = {state.source: state for state in ledger.states()}
-    listed = {folder.path.raw: folder for folder in target_folders}
+    listed = {folder.path.raw: folder for folder in target_folders if folder.selectable}  # a mere name is created
     rows: dict[bytes, list[LeftBehind]] = {}
     for row in ledger.left_behind():
         rows.setdefault(row.folder, []).append(row)

@@ -153,3 +153,18 @@ def test_a_catch_up_adds_and_touches_no_flag_of_a_live_target(crossing: Crossing
     inbox = check.read(crossing.target).folders[b"INBOX"].messages
     assert [seen.flags for seen in inbox[:9]] == [{"\\flagged"}] * 9
     assert inbox[-1].title == "delivered 0"
+
+
+@pytest.mark.req("D-17")
+def test_a_parent_that_comes_to_be_after_its_child_is_copied_too(crossing: Crossing) -> None:
+    letter = (b'() "01-Feb-2024 10:00:00 +0100"', b"Subject: in the parent\r\n\r\nmail\r\n")
+    with Dialogue(crossing.source) as talk:
+        talk.command(b"CREATE Work.2019.Offers")
+        talk.append(b"Work.2019.Offers", [letter])
+        assert crossing.run().is_balanced
+        talk.command(b"CREATE Work.2019")
+        talk.append(b"Work.2019", [letter])
+    result = crossing.run()
+    assert result.is_balanced
+    assert result.appended == 1
+    assert not list(check.compare(check.read(crossing.source), check.read(crossing.target), TERMS))

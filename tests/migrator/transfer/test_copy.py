@@ -68,6 +68,15 @@ def test_a_second_pass_copies_nothing_and_looks_at_no_message() -> None:
     ]
 
 
+@pytest.mark.req("D-17", "D-18")
+def test_a_mere_name_on_the_target_becomes_a_folder() -> None:
+    scene = life_like()
+    scene.target.add_folder("Archive.1999", selectable=False)
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+
+
 @pytest.mark.req("S-47")
 def test_progress_adds_up_to_the_plan() -> None:
     scene = life_like()

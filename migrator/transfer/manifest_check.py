@@ -250,7 +250,7 @@ def _head(lines: Lines) -> dict[str, Any]:
             raise _Broken
         if head.get("version") != VERSION:
             raise NoManifest("This manifest was written by a newer version of Mailferry: check it with that one.")
-        is_head = head["kind"] == "head" and set(head) == _FIELDS["head"] and isinstance(head["records"], bool)
+        is_head = head.get("kind") == "head" and set(head) == _FIELDS["head"] and isinstance(head["records"], bool)
         if not is_head or len(_octets(head["key"])) != 32:
             raise _Broken
         _text(head["made_at"]), _text(head["title"])
@@ -319,7 +319,7 @@ def _told(thing: Mapping[str, Any], state: FolderState) -> FolderProof:
     """Return what the end of a folder says."""
     flaws = []
     for pair in thing["flaws"] if isinstance(thing["flaws"], list) else [None]:
-        if not isinstance(pair, list) or len(pair) != 2 or pair[0] not in set(Flaw):
+        if not isinstance(pair, list) or len(pair) != 2 or str(pair[0]) not in set(Flaw):
             raise _Broken("it names a flaw that does not exist.")
         flaws.append(Found(Flaw(pair[0]), _number(pair[1])))
     proof = FolderProof(
@@ -368,7 +368,7 @@ def _text(thing: object) -> str:
 
 
 def _name(thing: object) -> bytes:
-    raw = unquote_to_bytes(_text(thing))
+    raw = unquote_to_bytes(_text(thing).encode("utf-8", "surrogatepass"))
     if manifest.name(raw) != thing:
         raise _Broken("the name of a folder is written in another way than Mailferry's.")
     return raw

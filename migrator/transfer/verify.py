@@ -6,9 +6,11 @@ copied message is at its UID, with its date and flags), *digest* (each is read a
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from migrator.errors import MigratorError
 from migrator.events import EventSink, Progress, Silence
@@ -19,7 +21,8 @@ from migrator.transfer.ledger import FOREIGN_UID, FolderState, Ledger, Record
 from migrator.transfer.listing import UNSPEAKABLE_NAME, map_account
 from migrator.transfer.match import identities
 from migrator.transfer.numbering import list_source
-from migrator.transfer.plan import kept_flags
+from migrator.transfer.plan import FlagTable, kept_flags
+from migrator.transfer.uid_map import UidMap
 
 
 class VerifyLevel(StrEnum):
@@ -94,9 +97,65 @@ class _Expected:
     source: Folder
     target: Folder
     state: FolderState
-    records: dict[int, Record] = field(default_factory=dict)  # by source UID, what is on the target
-    flags: dict[int, Flags | None] = field(default_factory=dict)  # by source UID; None where the source has none
-    unread: dict[int, int] = field(default_factory=dict)  # target UID -> source UID
+    copies: _Copies = field(default_factory=lambda: _Copies())
+
+
+class _Copies:
+    """The messages of one folder that are on the target, by their position here. Packed: 71 octets a message."""
+
+    def __init__(self) -> None:
+        self.uids = UidMap("Q")  # source UID -> position
+        self.places = UidMap("Q")  # target UID -> position
+        self.hashes = bytearray()
+        self._uids = array("Q")
+        self._targets = array("Q")
+        self._dates = array("q")
+        self.flags = array("L")  # number in the table of flags; _UNLISTED, _UNKNOWN
+        self.is_seen = bytearray()
+
+    def take(self, record: Record) -> None:
+        """Take the next record of the chain: the last one of a message holds."""
+        before = self.uids.get(record.uid)
+        if before is not None:
+            self._uids[before] = _NOBODY  # this position is nobody's any more
+        if record.outcome is None or not record.outcome.is_on_target:
+            return
+        at = len(self._uids)
+        self.uids.put(record.uid, at)
+        if record.target_uid:
+            self.places.put(record.target_uid, at)
+        self._uids.append(record.uid)
+        self._targets.append(record.target_uid)
+        is_dated = record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None
+        self._dates.append(record.internal_date if is_dated and record.internal_date is not None else _NO_DATE)
+        self.hashes += record.canonical
+        self.flags.append(_UNLISTED)
+        self.is_seen.append(0)
+
+    def uid(self, at: int) -> int:
+        """Return the source UID at a position."""
+        return self._uids[at]
+
+    def dates_differ(self, at: int, date: int | None) -> bool:
+        """True when the copy should have another date."""
+        return self._dates[at] not in (_NO_DATE, date)
+
+    def canonical(self, at: int) -> bytes:
+        """Return the hash of the canonical form."""
+        return bytes(self.hashes[at * 32 : at * 32 + 32])
+
+    def wanted(self) -> Iterator[int]:
+        """Yield the positions of messages that the source still lists, ascending by UID."""
+        return (at for uid, at in self.uids.items() if self._uids[at] == uid and self.flags[at] != _UNLISTED)
+
+    def to_read(self) -> array[int]:
+        """Return the target UIDs of messages that the source still lists and that were seen, ascending."""
+        return array("Q", sorted(self._targets[at] for at in self.wanted() if self.is_seen[at]))
+
+
+_NOBODY: Final = 0  # UIDs start at 1
+_UNLISTED, _UNKNOWN, _FIRST_FLAGS = 0, 1, 2
+_NO_DATE: Final = -(2**63)
 
 
 class _Verify:
@@ -112,6 +171,7 @@ class _Verify:
         self._source, self._target, self._ledger, self._sink = source, target, ledger, sink
         self._rules = rules
         self._report = VerifyReport(level)
+        self._table = FlagTable()
 
     def run(self) -> VerifyReport:
         pairs = list(self._pairs())
@@ -173,8 +233,6 @@ class _Verify:
             else:
                 self._compare_message(pair, item, permanent.get(item.path.raw))
         for pair in pairs:
-            for uid in sorted(set(pair.records) - set(pair.flags)):
-                del pair.records[uid]  # removed from the source since: nobody misses it
             self._note_missing(pair)
 
     def _load(self, pair: _Expected) -> None:
@@ -188,13 +246,8 @@ class _Verify:
             if now != (pair.state.source_uidvalidity, pair.state.target_uidvalidity):
                 continue
             for record in leaf.records():
-                if record.uid == FOREIGN_UID:
-                    continue
-                if record.outcome is not None and record.outcome.is_on_target:
-                    pair.records[record.uid] = record
-                else:
-                    pair.records.pop(record.uid, None)
-        pair.unread = {record.target_uid: uid for uid, record in pair.records.items() if record.target_uid}
+                if record.uid != FOREIGN_UID:
+                    pair.copies.take(record)
 
     def _scan_source(self, pairs: Sequence[_Expected]) -> None:
         by_path = {pair.source.path.raw: pair for pair in pairs}
@@ -205,55 +258,53 @@ class _Verify:
             if isinstance(item, Trouble):
                 self._find(pair, 0, Difference.UNREADABLE, item.error)
             else:
-                pair.flags[item.uid] = item.flags if knows_flags else None
+                at = pair.copies.uids.get(item.uid)
+                if at is not None:
+                    number = _FIRST_FLAGS + self._table.number(item.flags) if knows_flags else _UNKNOWN
+                    pair.copies.flags[at] = number
 
     def _permanent_flags(self, pairs: Sequence[_Expected]) -> Mapping[bytes, Flags | None]:
         opened = self._target.ensure_folders([NewFolder(pair.target.path, False, False, None) for pair in pairs])
         return {item.path.raw: item.permanent_flags for item in opened if isinstance(item, Folder)}
 
     def _compare_message(self, pair: _Expected, meta: MessageMeta, permanent: Flags | None) -> None:
-        uid = pair.unread.get(meta.uid)
-        if uid is None:
+        copies, at = pair.copies, pair.copies.places.get(meta.uid)
+        if at is None or copies.uid(at) == _NOBODY:
             return
-        record = pair.records[uid]
+        uid, number = copies.uid(at), copies.flags[at]
         self._report.checked += 1
-        if record.outcome is not Outcome.ALREADY_THERE and _dates_differ(record, meta):
+        copies.is_seen[at] = 1
+        if copies.dates_differ(at, meta.internal_date):
             self._find(pair, uid, Difference.DATE)
-        wanted = pair.flags.get(uid)
-        if wanted is not None and kept_flags(wanted, permanent) != meta.flags:
+        if number >= _FIRST_FLAGS and kept_flags(self._table.flags(number - _FIRST_FLAGS), permanent) != meta.flags:
             self._find(pair, uid, Difference.FLAGS)
-        pair.unread[meta.uid] = -uid  # seen; stays for the digest level
 
     def _note_missing(self, pair: _Expected) -> None:
-        for uid, record in pair.records.items():
-            if not record.target_uid:  # the target took it, and it was not found there afterwards
-                self._find(pair, uid, Difference.MISSING)
-        for target_uid, uid in list(pair.unread.items()):
-            if uid > 0:
-                del pair.unread[target_uid]
-                if uid in pair.records:
-                    self._find(pair, uid, Difference.MISSING)
+        """Messages that were not seen: also those that the target took, and that were not found there afterwards."""
+        for at in pair.copies.wanted():
+            if not pair.copies.is_seen[at]:
+                self._find(pair, pair.copies.uid(at), Difference.MISSING)
 
     def _read(self, pairs: Sequence[_Expected]) -> None:
         by_path = {pair.target.path.raw: pair for pair in pairs}
+        waiting = {pair.target.path.raw: pair.copies.to_read() for pair in pairs}
         requests = [
-            ReadRequest(pair.target.path, sorted(pair.unread), pair.state.target_uidvalidity)
+            ReadRequest(pair.target.path, waiting[pair.target.path.raw], pair.state.target_uidvalidity)
             for pair in pairs
-            if pair.unread
+            if waiting[pair.target.path.raw]
         ]
         for item in self._target.read(requests) if requests else ():
             pair = by_path[item.path.raw]
             if isinstance(item, Trouble):
                 self._find(pair, 0, Difference.UNREADABLE, item.error)
                 continue
-            uid = -pair.unread.pop(item.uid)
-            if uid in pair.records and pair.records[uid].canonical not in identities(item):
-                self._find(pair, uid, Difference.CONTENT)
+            at = pair.copies.places.get(item.uid)
+            assert at is not None, "a store reads what it was asked for"
+            pair.copies.is_seen[at] = 2
+            if pair.copies.canonical(at) not in identities(item):
+                self._find(pair, pair.copies.uid(at), Difference.CONTENT)
             self._sink.emit(Progress(messages=1, size_bytes=item.size_bytes))
         for pair in pairs:
-            for uid in pair.unread.values():
-                self._find(pair, -uid, Difference.UNREADABLE)
-
-
-def _dates_differ(record: Record, meta: MessageMeta) -> bool:
-    return record.internal_date is not None and record.internal_date != meta.internal_date
+            for at in pair.copies.wanted():
+                if pair.copies.is_seen[at] == 1:
+                    self._find(pair, pair.copies.uid(at), Difference.UNREADABLE)

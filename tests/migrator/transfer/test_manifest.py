@@ -166,6 +166,7 @@ WRONG: list[tuple[str, dict[str, object]]] = [
     ("folder", {"outcomes": [1]}),
     ("folder", {"source": "%41"}),
     ("folder", {"source": 7}),
+    ("folder", {"source": "\ud800"}),
     ("folder", {"tip": "AA" * 32}),
     ("folder", {"more": 1}),
     ("leaf", {"records": 10**12}),
@@ -174,6 +175,8 @@ WRONG: list[tuple[str, dict[str, object]]] = [
     ("records", {"packed": base64.b64encode(bytes(96)).decode()}),
     ("folder-end", {"flaws": [["no such flaw", 0]]}),
     ("folder-end", {"flaws": 7}),
+    ("folder-end", {"flaws": [[[], 0]]}),
+    ("folder-end", {"flaws": [["leaf_changed", float("nan")]]}),
     ("account", {"verified": {"level": "digest"}}),
     ("account", {"kind": "folder"}),
 ]
@@ -188,7 +191,16 @@ def test_what_no_manifest_says_is_told_with_its_line(copied: Scene, kind: str, c
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{}\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b'{"kind":"head"}\n', b"From anna Sat\nSubject: x\n", b"1\n"],
+    [
+        b"",
+        b"{}\n",
+        b'{"format":"mailferry-proof","version":1}\n',
+        b"\xff\xfe\n",
+        b"[" * 100_000 + b"\n",
+        b'{"kind":"head"}\n',
+        b"From anna Sat\nSubject: x\n",
+        b"1\n",
+    ],
 )
 def test_any_other_file_is_refused(text: bytes) -> None:
     with pytest.raises(NoManifest, match="no manifest"):

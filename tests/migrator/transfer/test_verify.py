@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from migrator.mail import FolderPath, Message
@@ -129,3 +131,23 @@ def test_flags_that_changed_without_being_counted_are_found(copied: Scene) -> No
     copied.source["INBOX"].messages[2].flags = frozenset({"\\Draft"})
     assert copied.copy().flag_changes == 0
     assert findings(check(copied, LEDGER)) == [("INBOX", 2, Difference.FLAGS)]
+
+
+@pytest.mark.long
+def test_comparing_holds_a_few_octets_a_message() -> None:
+    count, scene = 3000, Scene()
+    for number in range(count):
+        scene.source.deliver("INBOX", body(f"letter {number}"), ["\\Seen"] if number % 2 else [])
+    scene.copy()
+
+    def peak(level: VerifyLevel) -> int:
+        tracemalloc.start()
+        try:
+            assert check(scene, level).is_clean
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peaks = {level: peak(level) / count for level in (LEDGER, DIGEST)}
+    print(peaks)
+    assert all(octets < 250 for octets in peaks.values())

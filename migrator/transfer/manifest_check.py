@@ -1,6 +1,6 @@
 """Check a manifest without any server: its signature, the chains in it, and all its sums.
 
-One pass, line by line; of one folder at a time some 25 octets a message are held. A manifest may come from anybody:
+One pass, line by line; of one folder at a time some 45 octets a message are held. A manifest may come from anybody:
 whatever is not exactly as this program writes it is a problem, told in a sentence, and never a crash.
 """
 

@@ -2,7 +2,7 @@
 
 Nothing is taken on trust. The chain of each folder is hashed again, its records are counted again, and both must agree
 with what the folder's state, and the rows of messages left behind, say. Whatever does not is a flaw, and has its place.
-One folder is looked at after the other; of a message some 25 octets are held, whatever order records come in.
+One folder is looked at after the other; of a message some 45 octets are held, whatever order records come in.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class TextConversation:
     peer: TextPeer
     line: socket.socket
     received: bytearray = field(default_factory=bytearray)
+    commands: list[bytes] = field(default_factory=list)  # of this connection alone
 
     def say(self, words: str | bytes) -> None:
         """Send lines, or octets as they are."""
@@ -190,6 +191,7 @@ class TextPeer:
             while True:
                 command = conversation.read_line()
                 self.commands.append(command)
+                conversation.commands.append(command)
                 answers = self._answers.get(_verb(command), [self._unknown])
                 self._do(answers.pop(0) if len(answers) > 1 else answers[0], conversation, command)
         except (Gone, OSError):

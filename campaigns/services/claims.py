@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
-from django.db.models import F, Min, QuerySet
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
 
 from campaigns.bridge.lease import Lease, LeaseKind
 from campaigns.models import Account, Batch, Server
@@ -60,16 +60,23 @@ def waiting(**conditions: object) -> QuerySet[Account]:
 
 
 def _pairs() -> list[Pair]:
-    """Return between which servers accounts wait: from one entry of the index to the next, never reading it all."""
-    pairs: list[Pair] = []
-    source = waiting().aggregate(least=Min("source"))["least"]
-    while source is not None:
-        target = waiting(source=source).aggregate(least=Min("target"))["least"]
-        while target is not None:
-            pairs.append(Pair(source, target))
-            target = waiting(source=source, target__gt=target).aggregate(least=Min("target"))["least"]
-        source = waiting(source__gt=source).aggregate(least=Min("source"))["least"]
-    return pairs
+    """Return between which servers accounts wait: from one entry of the index to the next, never reading it all.
+
+    One query for all of them; through the ORM it would be two for each source and each target.
+    """
+    table = connection.ops.quote_name(Account._meta.db_table)
+    following = f"""
+        SELECT %s FROM {table} WHERE NOT is_stopped AND lease_until IS NULL
+        AND (source_id, target_id) > (pair.source_id, pair.target_id) ORDER BY source_id, target_id LIMIT 1"""
+    with connection.cursor() as cursor:
+        cursor.execute(f"""
+            WITH RECURSIVE pair(source_id, target_id) AS (
+                SELECT CAST(0 AS bigint), CAST(0 AS bigint)
+                UNION ALL
+                SELECT ({following % "source_id"}), ({following % "target_id"}) FROM pair WHERE source_id IS NOT NULL
+            )
+            SELECT source_id, target_id FROM pair WHERE source_id > 0""")
+        return [Pair(*row) for row in cursor.fetchall()]
 
 
 def first_due(rows: QuerySet[Account], now: datetime, limit: int) -> list[Account]:

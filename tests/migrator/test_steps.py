@@ -265,8 +265,8 @@ def test_delta_does_not_go_on_for_ever(clock: FakeClock) -> None:
 
 def test_delta_fails_with_the_folder_that_fails(clock: FakeClock) -> None:
     scene = life_like()
-    scene.target.add_folder("Archive", selectable=False)
-    scene.target.add_folder("Archive.1999", selectable=False)
+    closed = MigratorError("folder.no_permission", side=Side.TARGET)
+    scene.target.refuse = lambda message, body: closed if message.path.raw == b"Archive/1999" else None
     error = error_of(lambda: DeltaStep(DELTA, mail(scene), clock=clock).apply({}))
     assert error.code.startswith("folder.")
 

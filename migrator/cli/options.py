@@ -25,6 +25,7 @@ URLs:
   imap://ADMIN;authzid=USER@HOST     sign in as ADMIN and open the mailbox of USER (all three ways)
   pop3://USER@HOST, pop3s://, pop3+starttls://   an old mailbox that is read by POP3: INBOX only
   smtp://RECIPIENT@HOST, lmtp://     a new mailbox that mail is delivered to; much is not as it was then, it says what
+  mbox:PATH, maildir:PATH            an old mailbox in files; in a list the name stands for the *: mbox:/mail/*
   The last @ ends the user's name: imaps://john@example.org@imap.example.org. In names write : / ? # ; % as
   %3A %2F %3F %23 %3B %25. IPv6 addresses stand in brackets: imap://john@[::1]:143. Never write a password here.
 """
@@ -95,7 +96,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mailferry",
-        description="Move mail accounts between servers, IMAP to IMAP, without losing or doubling a message.",
+        description="Move mail accounts between servers, or out of files, without losing or doubling a message.",
         epilog=EXIT_CODES,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)

@@ -18,7 +18,7 @@ from migrator.events import (
 )
 from migrator.mail import Folder, FolderPath, Message, MessageMeta, NewFolder, Outcome
 from migrator.stores.base import ReadRequest, ScanRequest, Trouble
-from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
+from migrator.testing import FakeClock, FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.copy import run_pass
 from migrator.transfer.plan import CopyPolicy, MessageFilter, Mode
 from tests.migrator.transfer.scenes import (
@@ -75,6 +75,23 @@ def test_a_mere_name_on_the_target_becomes_a_folder() -> None:
     result = scene.copy()
     assert_balanced(result, scene)
     assert_arrived(scene)
+
+
+@pytest.mark.req("D-107")
+@pytest.mark.parametrize("our_time", [0.0, 4_000_000_000.0])
+def test_clocks_that_differ_change_nothing(our_time: float) -> None:
+    scene = life_like()
+    scene.clock = FakeClock(our_time)
+    scene.source.deliver("INBOX", body("from a server that is ahead"), internal_date=3_000_000_000)
+    scene.source.deliver("INBOX", body("from a server that is behind"), internal_date=1)
+    scene.copy()
+    scene.source.deliver("INBOX", body("late, and older than what was there"), internal_date=2)
+    scene.source.deliver("INBOX", body("late, and younger"), internal_date=4_100_000_000)
+    result = scene.copy(policy=CATCH_UP)
+    assert_balanced(result, scene)
+    assert_arrived(scene)
+    dates = [message.internal_date for message in scene.target["INBOX"].messages.values()]
+    assert dates[-4:] == [3_000_000_000, 1, 2, 4_100_000_000]
 
 
 @pytest.mark.req("S-47")

@@ -33,5 +33,9 @@ def say_before(target: Door, options: argparse.Namespace, terminal: Terminal) ->
         return
     if options.verify:
         raise BadInput(f"--verify: what is delivered by {target.url.store.label} cannot be read there and compared.")
+    for option in ("repair", "repair_ahead", "fix_long_lines"):
+        if getattr(options, option):
+            words = f"--{option.replace('_', '-')}: mail that is delivered by {target.url.store.label} goes as it is"
+            raise BadInput(f"{words}; repairs are for mail that is stored.")
     for line in f"{_SMTP if target.url.kind == 'smtp' else _LMTP}\n{_BOTH}".split("\n"):
         terminal.say(line)

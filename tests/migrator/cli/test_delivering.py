@@ -74,6 +74,14 @@ def test_what_cannot_be_compared_is_not_promised(mailferry, password) -> None:
         assert target.connections == 0
 
 
+@pytest.mark.parametrize("wish", [["--repair", "nul"], ["--repair-ahead", "nul"], ["--fix-long-lines", "998"]])
+def test_a_repair_that_would_not_be_made_is_refused(mailferry, password, wish: list[str]) -> None:
+    with Maildrop(MAIL).server() as source, Postbox().server() as target:
+        ended = mailferry("copy", *urls(source, target), *password, *wish)
+    assert ended.exit_code == 2
+    assert f"{wish[0]}: mail that is delivered by SMTP goes as it is" in ended.err.replace("\n  ", " ")
+
+
 @pytest.mark.req("S-49")
 def test_a_slow_server_is_given_up_or_waited_for_as_it_is_asked(mailferry, password) -> None:
 

@@ -86,5 +86,5 @@ def test_the_raw_name_is_the_identity() -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_only_copied_and_found_messages_are_on_the_target(outcome: Outcome) -> None:
-    assert outcome.is_on_target == (outcome.name in {"COPIED", "ALREADY_THERE"})
+def test_only_copied_mended_and_found_messages_are_on_the_target(outcome: Outcome) -> None:
+    assert outcome.is_on_target == (outcome.name in {"COPIED", "ALREADY_THERE", "REPAIRED"})

@@ -36,7 +36,7 @@ __all__ = ["TickReport", "claim_due", "follow", "put_back", "reap_expired", "rel
 
 _S = AccountState
 PLACES_PER_LANE: Final = 2  # accounts that are given to a queue for each lane that is free
-_ENDS_A_TICK: Final = 5  # batches that are marked as ended; the next tick marks others
+_ENDS_A_TICK: Final = 2  # batches that are marked as ended; the next tick marks others
 _RESTING_A_TICK: Final = 2  # batches of which every account may have to be looked at, to see whether any goes on
 _BRAKE_FROM: Final = 5  # failures; fewer tell nothing of the others
 _TICKER: Final = "ticker"

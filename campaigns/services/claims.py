@@ -64,16 +64,18 @@ def _pairs() -> list[Pair]:
 
     One query for all of them; through the ORM it would be two for each source and each target.
     """
-    table = connection.ops.quote_name(Account._meta.db_table)
-    following = f"""
-        SELECT %s FROM {table} WHERE NOT is_stopped AND lease_until IS NULL
-        AND (source_id, target_id) > (pair.source_id, pair.target_id) ORDER BY source_id, target_id LIMIT 1"""
+    waiting_rows = f"FROM {Account._meta.db_table} WHERE NOT is_stopped AND lease_until IS NULL"
+    # Apart, for SQLite uses of (source_id, target_id) > (...) only the first column, and reads all of a source.
+    target = f"(SELECT MIN(target_id) {waiting_rows} AND source_id = pair.source_id AND target_id > pair.target_id)"
+    source = f"(SELECT MIN(source_id) {waiting_rows} AND source_id > pair.source_id)"
+    first = f"(SELECT MIN(target_id) {waiting_rows} AND source_id = {source})"
     with connection.cursor() as cursor:
         cursor.execute(f"""
             WITH RECURSIVE pair(source_id, target_id) AS (
                 SELECT CAST(0 AS bigint), CAST(0 AS bigint)
                 UNION ALL
-                SELECT ({following % "source_id"}), ({following % "target_id"}) FROM pair WHERE source_id IS NOT NULL
+                SELECT CASE WHEN {target} IS NULL THEN {source} ELSE pair.source_id END, COALESCE({target}, {first})
+                FROM pair WHERE pair.source_id IS NOT NULL
             )
             SELECT source_id, target_id FROM pair WHERE source_id > 0""")
         return [Pair(*row) for row in cursor.fetchall()]

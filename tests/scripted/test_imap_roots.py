@@ -75,6 +75,7 @@ def test_a_server_that_shows_files_is_refused_until_somebody_says_where_the_mail
     assert listed(Tree(names), Manners(list_pattern="*")) == ["INBOX", *names]
 
 
+@pytest.mark.long
 @pytest.mark.req("D-19")
 def test_more_folders_than_anybody_has_are_refused_until_somebody_says_that_they_are_mail() -> None:
     names = [f"f{number}" for number in range(5_001)]

@@ -79,6 +79,7 @@ def test_a_list_that_stays_short_is_not_asked_for_for_ever() -> None:
         assert len([words for words in old.peer.said("UID FETCH") if b"FLAGS" in words]) == 2
 
 
+@pytest.mark.long
 @pytest.mark.req("D-41")
 def test_a_big_folder_is_listed_in_flat_memory() -> None:
     # by hand with 500,000; what is held does not depend on the number

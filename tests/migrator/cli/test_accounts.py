@@ -97,6 +97,7 @@ def test_the_shell_is_told_whether_to_try_again_or_to_call_a_person(code, exit_c
     assert carried(world("john", source_fails=[error(code)])).exit_code is exit_code
 
 
+@pytest.mark.long
 @pytest.mark.req("C-32")
 def test_a_full_mailbox_needs_a_person_and_a_second_run_goes_on() -> None:
     it, ledgers = world("john", messages=5), MemoryLedgers()
@@ -108,6 +109,7 @@ def test_a_full_mailbox_needs_a_person_and_a_second_run_goes_on() -> None:
     assert it.target.contents() == it.source.contents()
 
 
+@pytest.mark.long
 def test_a_stop_is_told_as_a_stop_and_the_next_run_goes_on() -> None:
     it, ledgers, stop = world("john"), MemoryLedgers(), Stop()
     result = carry(it.account, ledgers, CHOICES, stop, stop)

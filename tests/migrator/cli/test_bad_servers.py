@@ -66,6 +66,7 @@ def test_a_server_that_speaks_something_else_is_not_told_the_password(
     assert_untouched(good)
 
 
+@pytest.mark.long
 @pytest.mark.req("C-20")
 def test_a_server_that_falls_silent_after_its_greeting(mailferry, passwords, good) -> None:
     side = "source"
@@ -77,6 +78,7 @@ def test_a_server_that_falls_silent_after_its_greeting(mailferry, passwords, goo
     assert_untouched(good)
 
 
+@pytest.mark.long
 def test_a_server_that_never_greets(mailferry, passwords, good) -> None:
     side = "target"
     with Peer(greeting=b"") as bad:
@@ -125,6 +127,7 @@ def test_nonsense_instead_of_an_answer(mailferry, passwords, good, side) -> None
     assert_untouched(good)
 
 
+@pytest.mark.long
 @pytest.mark.req("C-19")
 def test_a_line_that_drops_in_the_middle_of_a_message_is_taken_up_again(mailferry, passwords) -> None:
     part = then(raw(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n" % len(BODY) + BODY[:10]), cut)
@@ -136,6 +139,7 @@ def test_a_line_that_drops_in_the_middle_of_a_message_is_taken_up_again(mailferr
         assert [BODY.rstrip() in words for words in target.said("APPEND")] == [True]
 
 
+@pytest.mark.long
 @pytest.mark.req("C-46")
 def test_a_message_at_which_the_line_always_drops_is_left_behind_at_last(mailferry, passwords) -> None:
     part = then(raw(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n" % len(BODY) + BODY[:10]), close)

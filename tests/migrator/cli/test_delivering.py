@@ -52,6 +52,7 @@ def test_what_delivering_changes_is_said_before_the_first_message_and_a_second_r
     assert "names messages of a form that is not known" in said
 
 
+@pytest.mark.long
 def test_a_lost_answer_is_named_and_a_person_lets_it_be_sent_again(mailferry, password) -> None:
     box = Postbox(judge=lambda number, body: close if number == 2 else None)
     with Maildrop(MAIL).server() as source, box.server() as target:
@@ -82,6 +83,7 @@ def test_a_repair_that_would_not_be_made_is_refused(mailferry, password, wish: l
     assert f"{wish[0]}: mail that is delivered by SMTP goes as it is" in ended.err.replace("\n  ", " ")
 
 
+@pytest.mark.long
 @pytest.mark.req("S-49")
 def test_a_slow_server_is_given_up_or_waited_for_as_it_is_asked(mailferry, password) -> None:
 

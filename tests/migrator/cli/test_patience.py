@@ -24,6 +24,7 @@ def silent_before(answer: Act) -> Act:
     return act
 
 
+@pytest.mark.long
 @pytest.mark.req("S-49", "S-60")
 @pytest.mark.parametrize(
     ("words", "exit_code"), [(["--timeout", "1"], 3), (["--timeout", "10"], 0), (["--slow-server"], 0), ([], 0)]

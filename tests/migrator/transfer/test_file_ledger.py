@@ -288,6 +288,7 @@ with LedgerFile(sys.argv[1]) as file, file.account(*sys.argv[2:]) as ledger:
 """
 
 
+@pytest.mark.long
 def test_a_killed_process_leaves_everything_it_committed(path: Path) -> None:
     seed = random.randrange(2**32)
     print("seed", seed)

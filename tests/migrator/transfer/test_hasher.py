@@ -45,6 +45,7 @@ def test_big_bodies_and_streams_have_their_digests_once_they_were_waited_for() -
     assert [one.digest for one in streamed] == expected
 
 
+@pytest.mark.long
 def test_what_waits_to_be_hashed_is_bounded() -> None:
     hasher = Hasher()
     running = hasher.pass_on(message(b""), (bytes(1_000_000) for _ in range(100)))

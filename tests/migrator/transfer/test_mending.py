@@ -148,6 +148,7 @@ def interrupted(uidplus: bool, plan: FaultPlan) -> Scene:
     return scene
 
 
+@pytest.mark.long
 def test_a_big_message_is_mended_in_a_file_and_never_held() -> None:
     scene = scene_of(b"Subject: big\r\n\r\n" + (b"x" * 500 + b"\n") * 60_000)
     scene.target.refuse = lambda message, content: strict(message, content[:1000])

@@ -69,15 +69,16 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
         cast(TellingSource, source).tell_news(terms.sink)
     if source.features.uidl_format is not None:
         terms.sink.emit(UidlFormat(form=source.features.uidl_format))
-    if any(state.intent_uidnext is not None for state in ledger.states()):
+    states = ledger.states()
+    if any(state.intent_uidnext is not None for state in states):
         target_folders = _wait_until_quiet(target, target_folders, terms)
     rules = terms.policy.rules
     if memory.is_cautious:
         rules = replace(rules, also_forbidden=rules.also_forbidden + CAUTIOUS)
-    mapping = map_account(source, target, source_folders, target_folders, ledger, rules, memory.opened)
-    folders = _pair(mapping, target_folders, ledger, source, terms, memory)
+    mapping = map_account(source, target, source_folders, target_folders, ledger, states, rules, memory.opened)
+    folders = _pair(mapping, target_folders, ledger, states, source, terms, memory)
     _scan_source(source, target, ledger, folders, terms)
-    _look_at_first(source, target, ledger, folders, terms)
+    _look_at_first(source, target, states, folders, terms)
     for folder in folders:
         folder.close_plan()
     terms.sink.emit(
@@ -148,12 +149,13 @@ def map_account(
     source_folders: Sequence[Folder],
     target_folders: Sequence[Folder],
     ledger: Ledger,
+    states: Sequence[FolderState],
     rules: FolderRules,
     opened: Mapping[bytes, bytes] = NOTHING_OPENED,
 ) -> FolderMap:
     """Pair the folders of two mailboxes that were just listed, as every pass does.
 
-    ``opened`` maps raw source names to raw target names that took, beyond what the ledger knows.
+    ``states`` are those of ``ledger``; ``opened`` maps raw source names to raw target names that took, beyond them.
     """
     source_prefix, source_separator = source.prefix()
     target_prefix, target_separator = target.prefix()
@@ -167,8 +169,8 @@ def map_account(
         profile=choose(target.features.product, {}, frozenset()),
         rules=_in_homes(rules, source, target),
         known={
-            **known_targets(source_folders, ledger.states()),
-            **renumbered_since(source, source_folders, ledger),
+            **known_targets(source_folders, states),
+            **renumbered_since(source, source_folders, ledger, states),
             **opened,
         },
     )
@@ -190,26 +192,27 @@ def _pair(
     mapping: FolderMap,
     target_folders: Sequence[Folder],
     ledger: Ledger,
+    states: Sequence[FolderState],
     source: SourceStore,
     terms: Terms,
     memory: PassMemory,
 ) -> list[FolderPass]:
-    states = {state.source: state for state in ledger.states()}
+    by_source = {state.source: state for state in states}
     listed = {folder.path.raw: folder for folder in target_folders if folder.selectable}  # a mere name is created
     rows: dict[bytes, list[LeftBehind]] = {}
     for row in ledger.left_behind():
         rows.setdefault(row.folder, []).append(row)
-    was_there = {state.target for state in states.values()}
+    was_there = {state.target for state in states}
     table = FlagTable()
     folders = []
     for pair in mapping.pairs:
-        is_moved = pair.source.path.raw not in states and pair.target.raw in was_there
+        is_moved = pair.source.path.raw not in by_source and pair.target.raw in was_there
         reason = pair.renamed or ("renamed_since" if is_moved else None)
         if reason:
             terms.sink.emit(FolderRenamed(folder=pair.source.path.display, target=pair.target.display, reason=reason))
         if pair.source.selectable:
             key = pair.source.path.raw
-            folder = _begin(pair, states.get(key), listed.get(pair.target.raw), source, terms, table)
+            folder = _begin(pair, by_source.get(key), listed.get(pair.target.raw), source, terms, table)
             folder.tally = memory.tally(key)
             _adopt(folder, rows.get(key, ()))
             folders.append(folder)
@@ -438,11 +441,15 @@ def _counted(
 
 
 def _look_at_first(
-    source: SourceStore, target: TargetStore, ledger: Ledger, folders: Sequence[FolderPass], terms: Terms
+    source: SourceStore,
+    target: TargetStore,
+    states: Sequence[FolderState],
+    folders: Sequence[FolderPass],
+    terms: Terms,
 ) -> None:
     """Look at the target; at the first contact of two mailboxes also at whose they are."""
     kin = terms.policy.kin
-    if kin is None or any(state.totals for state in ledger.states()):
+    if kin is None or any(state.totals for state in states):
         _look(target, folders)
         return
     named = Correspondents()

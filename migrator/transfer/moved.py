@@ -37,9 +37,10 @@ def renamed_since(listed: Sequence[Folder], states: Iterable[FolderState]) -> Ma
     }
 
 
-def renumbered_since(source: SourceStore, listed: Sequence[Folder], ledger: Ledger) -> Mapping[bytes, bytes]:
+def renumbered_since(
+    source: SourceStore, listed: Sequence[Folder], ledger: Ledger, states: Sequence[FolderState]
+) -> Mapping[bytes, bytes]:
     """Return the same for folders that were numbered anew. Asks only where one folder is gone and another is new."""
-    states = ledger.states()
     kept = renamed_since(listed, states)
     gone = [state for state in _gone(listed, states) if state.target not in kept.values()]
     new = [

@@ -188,15 +188,16 @@ class _Verify:
         self._report.differences.append(Finding(pair.source.path, uid, difference, error))
 
     def _pairs(self) -> Iterator[_Expected]:
-        states = {state.source: state for state in self._ledger.states()}
+        states = self._ledger.states()
+        by_source = {state.source: state for state in states}
         listed = self._target.folders()
         targets = {folder.path.raw: folder for folder in listed}
         folders = list_source(self._source, self._ledger, keep=False)
-        left_out = self._left_out(folders, listed)
+        left_out = self._left_out(folders, listed, states)
         for folder in folders:
             if not folder.selectable or folder.path in left_out:
                 continue
-            state = states.get(folder.path.raw)
+            state = by_source.get(folder.path.raw)
             if state is None or state.source_uidvalidity != (folder.uidvalidity or 0):
                 self._report.differences.append(Finding(folder.path, 0, Difference.FOLDER_UNKNOWN))
                 continue
@@ -206,9 +207,11 @@ class _Verify:
                 continue
             yield _Expected(folder, there, state)
 
-    def _left_out(self, folders: Sequence[Folder], listed: Sequence[Folder]) -> frozenset[FolderPath]:
+    def _left_out(
+        self, folders: Sequence[Folder], listed: Sequence[Folder], states: Sequence[FolderState]
+    ) -> frozenset[FolderPath]:
         """Return what the copy leaves out and nobody misses. A name nobody can say stays a matter for a person."""
-        mapping = map_account(self._source, self._target, folders, listed, self._ledger, self._rules)
+        mapping = map_account(self._source, self._target, folders, listed, self._ledger, states, self._rules)
         return frozenset(folder.path for folder, reason in mapping.left_out if reason != UNSPEAKABLE_NAME)
 
     def _count(self, pair: _Expected) -> None:

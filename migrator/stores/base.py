@@ -7,6 +7,7 @@ after an error of radius account or wider, or after :meth:`Store.drop`, the next
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -151,6 +152,22 @@ class Store(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Closing(abc.ABC):
+    """What every store does as a context manager: whoever leaves it closes it."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """See Store."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class SourceStore(Store, Protocol):

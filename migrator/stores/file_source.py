@@ -7,14 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 from migrator.errors import MigratorError, Radius, Side
 from migrator.events import Event, EventSink, FileSkipped, StoreExposed
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Grant, Message, MessageMeta
-from migrator.stores.base import Features, MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, MessageName, ReadRequest, ScanRequest, Trouble
 from migrator.stores.file_access import exposure, of_one_folder, refusal, shown
 from migrator.stores.file_numbering import Numberings
 
@@ -44,7 +43,7 @@ Index = TypeVar("Index", bound=FileIndex)
 Item = TypeVar("Item")
 
 
-class FileSource(abc.ABC, Generic[Index]):
+class FileSource(Closing, Generic[Index]):
     """A ``NamingSource`` and ``TellingSource`` on the files of this machine; nothing in them is changed."""
 
     product: ClassVar[str]
@@ -113,14 +112,6 @@ class FileSource(abc.ABC, Generic[Index]):
     def close(self) -> None:
         self.drop()
         self._indexes.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _index(self, path: FolderPath, uidvalidity: int | None = None) -> Index:
         """Return a current index of a folder; one that holds other numbers than asked for is an error."""

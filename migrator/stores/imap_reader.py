@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import imap_listing, imap_quota
-from migrator.stores.base import Features, Quota, ReadRequest, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, Quota, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
 from migrator.stores.imap_deadly import Deadly
 from migrator.stores.imap_otherwise import read_otherwise
@@ -21,7 +19,7 @@ from migrator.stores.imap_ways import Ways
 from migrator.stores.manners import home_of
 
 
-class ImapReader:
+class ImapReader(Closing):
     """One account on an IMAP server. Connects on first use, and anew after an error that ended the session."""
 
     def __init__(self, endpoint: Endpoint, limits: Limits, side: Side) -> None:
@@ -148,14 +146,6 @@ class ImapReader:
         elif session is not None:
             session.drop()
         self._is_busy = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _connected(self) -> ImapSession:
         session = self._session

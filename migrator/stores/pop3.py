@@ -18,7 +18,7 @@ from typing import IO, Final, Self
 from migrator.errors import MigratorError, Patience, Side
 from migrator.limits import Limits
 from migrator.mail import NO_FLAGS, Folder, FolderPath, Grant, Message, MessageMeta
-from migrator.stores.base import Features, MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, MessageName, ReadRequest, ScanRequest, Trouble
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.header_dates import HEADER_OCTETS, arrival
 from migrator.stores.imap_wire import READ_BYTES
@@ -78,7 +78,7 @@ class _Mailbox:
         return is_whole
 
 
-class Pop3Source:
+class Pop3Source(Closing):
     """The ``SourceStore`` of POP3. Connects on first use, and anew after an error that ended the session."""
 
     def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
@@ -200,14 +200,6 @@ class Pop3Source:
     def close(self) -> None:
         """End the session. There are no manners for that: QUIT may change the mailbox."""
         self.drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _connected(self) -> _Mailbox:
         if self._mailbox is None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import NO_FLAGS, Flags, Folder, FolderPath, Message, MessageMeta, NewFolder
-from migrator.stores.base import Features, ReadRequest, Receipt, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, ReadRequest, Receipt, ScanRequest, Trouble
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.smtp_session import Envelope, SmtpSession, return_path
 
@@ -25,7 +24,7 @@ BEGINNING_OCTETS: Final = 64 * 1024
 _ADDRESS: Final = re.compile(r"[^\s<>\x00-\x20\x7f]{1,320}")
 
 
-class SmtpTarget:
+class SmtpTarget(Closing):
     """The ``TargetStore`` of SMTP. Connects on first use, and anew after an error that ended the session."""
 
     is_local = False
@@ -133,14 +132,6 @@ class SmtpTarget:
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _connected(self) -> SmtpSession:
         if self._session is None:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from migrator.errors import MigratorError, Side, Stopped
 from migrator.limits import Limits
 from migrator.mail import Flags, Folder, FolderPath, Grant, LostGrant, Message, MessageMeta, NewFolder
-from migrator.stores.base import Features, ReadRequest, Receipt, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, ReadRequest, Receipt, ScanRequest, Trouble
 from migrator.testing.faults import FaultPlan
 from migrator.testing.mailboxes import MemoryFolder, MemoryMailbox, StoredMessage
 from migrator.transfer.digest import canonical_form
@@ -27,7 +26,7 @@ _SCAN_CHUNK: Final = 50  # messages of a scan per call to the world
 _PIECE_BYTES: Final = 64 * 1024
 
 
-class _MemoryStore:
+class _MemoryStore(Closing):
     """What both sides share: one session on a mailbox, with one request outstanding at a time."""
 
     side: Side
@@ -174,14 +173,6 @@ class _MemoryStore:
 
     def close(self) -> None:
         self.drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class MemorySource(_MemoryStore):

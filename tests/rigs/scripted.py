@@ -8,29 +8,18 @@ Several answers in a list are given one after the other, the last one again and 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
-from migrator.limits import Limits
-from migrator.secret import Secret
-from migrator.stores.imap_session import Endpoint, Security
+from tests.rigs.listener import HOST, Gone, Listener
 
-HOST: Final = "127.0.0.1"
-PATIENCE_SECONDS: Final = 20.0
-QUICK: Final = Limits(connect_seconds=10.0, io_seconds=10.0)
 _LITERAL: Final = re.compile(rb"\{(\d+)(\+?)\}\r\n$")
 _VERBS: Final = re.compile(rb"UID [A-Z]+|[A-Z]+", re.IGNORECASE)
-
-
-class Gone(Exception):
-    """The other side closed the line."""
 
 
 class Command(NamedTuple):
@@ -155,7 +144,7 @@ def raw(octets: bytes) -> Act:
     return lambda conversation, command: conversation.send(octets)
 
 
-class Peer:
+class Peer(Listener):
     """The server. Signs everybody in unless told otherwise; what it has no answer for is ``BAD``."""
 
     def __init__(
@@ -169,6 +158,7 @@ class Peer:
         host: str = HOST,
     ) -> None:
         """``literal``: what to do, in place of saying ``+``, when the client announces a literal and waits."""
+        super().__init__(host)
         usual: dict[str, Answer | Sequence[Answer]] = {
             "CAPABILITY": f"* CAPABILITY {capabilities}\n$ OK done",
             "LOGIN": f"$ OK [CAPABILITY {capabilities}] signed in",
@@ -185,36 +175,6 @@ class Peer:
         self._literal = literal
         self._tls = tls
         self.commands: list[Command] = []
-        self.flights: list[bytes] = []  # every piece in which the client's octets arrived
-        self.connections = 0
-        self._failures: list[BaseException] = []
-        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self.port = int(self._listener.getsockname()[1])
-        self._lines: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._acceptor.start()
-        return self
-
-    def __exit__(self, *stopped: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._acceptor.join(PATIENCE_SECONDS)
-        for line in self._lines:
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
-        if self._failures and stopped[0] is None:
-            raise self._failures[0]
-
-    def endpoint(
-        self, *, security: Security = "plain", user: str = "u1", password: str = "pw", **more: object
-    ) -> Endpoint:
-        """How a client reaches this server."""
-        return Endpoint(HOST, self.port, security, user, Secret(password), **more)  # type: ignore[arg-type]
 
     def verbs(self) -> list[str]:
         """The commands so far, by name."""
@@ -233,21 +193,8 @@ class Peer:
         self._literal(conversation, command)
         return False
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            line.settimeout(PATIENCE_SECONDS)
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._lines.append(line)
-            thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, line: socket.socket) -> None:
+    def converse(self, line: socket.socket) -> None:
+        """See Listener."""
         conversation = Conversation(self, line)
         try:
             if self._tls is not None:
@@ -260,11 +207,6 @@ class Peer:
                 command = conversation.read_command()
                 if command is not None:
                     self._answer(conversation, command)
-        except (Gone, OSError):
-            pass
-        except BaseException as error:
-            self._failures.append(error)
-            raise
         finally:
             conversation.line.close()
 

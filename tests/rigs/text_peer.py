@@ -8,26 +8,13 @@ answers in a list are given one after the other, the last one again and again.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
 
-from migrator.limits import Limits
-from migrator.secret import Secret
-from migrator.stores.endpoint import Endpoint, Security
-
-HOST: Final = "127.0.0.1"
-PATIENCE_SECONDS: Final = 20.0
-QUICK: Final = Limits(connect_seconds=10.0, io_seconds=10.0)
-
-
-class Gone(Exception):
-    """The other side closed the line."""
+from tests.rigs.listener import Gone, Listener
 
 
 @dataclass
@@ -116,7 +103,7 @@ def dotted(body: bytes) -> bytes:
     return b"+OK\r\n" + stuffed + b".\r\n"
 
 
-class TextPeer:
+class TextPeer(Listener):
     """The server. What it has no answer for gets ``unknown``."""
 
     def __init__(
@@ -127,62 +114,20 @@ class TextPeer:
         unknown: str = "-ERR not in the script",
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        super().__init__()
         self._answers = {
             verb: list(answer) if isinstance(answer, list | tuple) else [answer] for verb, answer in answers.items()
         }
         self._greeting, self._unknown, self._tls = greeting, unknown, tls
         self.commands: list[bytes] = []
-        self.flights: list[bytes] = []  # every piece in which the client's octets arrived
         self.messages: list[bytes] = []  # what acts put there
-        self.connections = 0
-        self._failures: list[BaseException] = []
-        self._listener = socket.create_server((HOST, 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._lines: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._acceptor.start()
-        return self
-
-    def __exit__(self, *stopped: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._acceptor.join(PATIENCE_SECONDS)
-        for line in self._lines:
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(PATIENCE_SECONDS)
-        if self._failures and stopped[0] is None:
-            raise self._failures[0]
-
-    def endpoint(
-        self, *, security: Security = "plain", user: str = "u1", password: str = "pw", **more: object
-    ) -> Endpoint:
-        """How a client reaches this server."""
-        return Endpoint(HOST, self.port, security, user, Secret(password), **more)  # type: ignore[arg-type]
 
     def verbs(self) -> list[str]:
         """The commands so far, by name."""
         return [_verb(command) for command in self.commands]
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            line.settimeout(PATIENCE_SECONDS)
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._lines.append(line)
-            thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, line: socket.socket) -> None:
+    def converse(self, line: socket.socket) -> None:
+        """See Listener."""
         conversation = TextConversation(self, line)
         try:
             if self._tls is not None:
@@ -194,11 +139,6 @@ class TextPeer:
                 conversation.commands.append(command)
                 answers = self._answers.get(_verb(command), [self._unknown])
                 self._do(answers.pop(0) if len(answers) > 1 else answers[0], conversation, command)
-        except (Gone, OSError):
-            pass
-        except BaseException as error:
-            self._failures.append(error)
-            raise
         finally:
             conversation.line.close()
 

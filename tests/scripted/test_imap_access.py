@@ -9,7 +9,8 @@ import pytest
 from migrator.errors import MigratorError, Patience, Radius, Side
 from migrator.stores.imap_access import Access
 from migrator.stores.imap_session import ImapSession
-from tests.rigs.scripted import QUICK, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Peer
 
 SASL = "IMAP4rev1 SASL-IR AUTH=PLAIN"
 

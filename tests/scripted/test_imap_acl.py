@@ -9,7 +9,8 @@ from migrator.mail import FolderPath, Grant, Grantee, LostGrant, NewFolder
 from migrator.stores.base import Trouble
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_target import ImapTarget
-from tests.rigs.scripted import QUICK, Answer, Peer, close
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answer, Peer, close
 
 TEAM = FolderPath(b"Team", "/")
 ODD = FolderPath(b'say "hi"', "/")

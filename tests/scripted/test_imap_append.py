@@ -13,7 +13,8 @@ from migrator.limits import Limits
 from migrator.mail import FolderPath, Message
 from migrator.stores.base import Receipt
 from migrator.stores.imap_target import ImapTarget
-from tests.rigs.scripted import QUICK, Answers, Command, Conversation, Peer, close, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answers, Command, Conversation, Peer, close, then
 
 INBOX = FolderPath(b"INBOX")
 INSTANT = 837596665  # 17 July 1996

@@ -14,7 +14,8 @@ from migrator.limits import Limits
 from migrator.mail import FolderPath, Message
 from migrator.stores.base import ReadRequest, Trouble
 from migrator.stores.imap_source import ImapSource
-from tests.rigs.scripted import QUICK, Act, Answer, Answers, Command, Conversation, Peer, close, cut, hang, raw, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Act, Answer, Answers, Command, Conversation, Peer, close, cut, hang, raw, then
 
 INBOX = FolderPath(b"INBOX")
 BIG = QUICK.whole_bytes + 5000

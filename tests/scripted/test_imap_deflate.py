@@ -12,7 +12,8 @@ from migrator.stores.base import ReadRequest
 from migrator.stores.imap_deflate import DeflatedLine
 from migrator.stores.imap_session import ImapSession
 from migrator.stores.imap_source import ImapSource
-from tests.rigs.scripted import QUICK, Answers, Command, Conversation, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answers, Command, Conversation, Peer
 
 OFFERED = "IMAP4rev1 COMPRESS=DEFLATE"
 

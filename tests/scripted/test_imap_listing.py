@@ -10,7 +10,8 @@ from migrator.errors import MigratorError
 from migrator.mail import Folder
 from migrator.stores.imap_listing import MOST_NAMES
 from migrator.stores.imap_source import ImapSource
-from tests.rigs.scripted import QUICK, Answers, Command, Conversation, Peer, raw, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answers, Command, Conversation, Peer, raw, then
 
 FULL = "IMAP4rev1 ID NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE"
 PERSONAL = '* NAMESPACE (("" "/")) NIL NIL\n$ OK done'

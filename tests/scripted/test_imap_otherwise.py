@@ -10,7 +10,8 @@ import pytest
 from migrator.mail import FolderPath, Message
 from migrator.stores.base import ReadRequest
 from migrator.stores.imap_source import ImapSource
-from tests.rigs.scripted import QUICK, Act, Answers, Command, Conversation, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Act, Answers, Command, Conversation, Peer
 
 INBOX = FolderPath(b"INBOX")
 OPEN = "* 9 EXISTS\n* OK [UIDVALIDITY 7] ok\n$ OK [READ-ONLY] done"

@@ -8,7 +8,8 @@ from migrator.errors import Side
 from migrator.stores.imap_session import ImapSession
 from migrator.stores.imap_target import ImapTarget
 from migrator.stores.profiles import COURIER, DOVECOT, ZIMBRA, choose
-from tests.rigs.scripted import QUICK, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Peer
 
 PROXY = "* OK [CAPABILITY IMAP4rev1 ID] Dovecot ready."
 

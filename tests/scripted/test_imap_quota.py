@@ -6,7 +6,8 @@ import pytest
 
 from migrator.stores.base import Quota
 from migrator.stores.imap_target import ImapTarget
-from tests.rigs.scripted import QUICK, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Peer
 
 ROOT = '* QUOTAROOT "INBOX" "User quota"\n'
 

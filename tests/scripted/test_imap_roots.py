@@ -11,7 +11,8 @@ from migrator.errors import MigratorError
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_target import ImapTarget
 from migrator.stores.manners import USUAL, Home, Manners, home_of
-from tests.rigs.scripted import QUICK, Command, Conversation, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Command, Conversation, Peer
 
 HOME = [
     ".procmailrc",

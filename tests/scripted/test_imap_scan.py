@@ -12,7 +12,8 @@ from migrator.mail import FolderPath, MessageMeta
 from migrator.stores.base import ScanRequest, Trouble
 from migrator.stores.imap_scan import HELD_ROWS
 from migrator.stores.imap_source import ImapSource
-from tests.rigs.scripted import QUICK, Answer, Answers, Command, Conversation, Peer, close, raw, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answer, Answers, Command, Conversation, Peer, close, raw, then
 
 DATE = '" 1-Jan-2020 00:00:00 +0000"'
 INSTANT = 1577836800

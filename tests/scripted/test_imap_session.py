@@ -19,7 +19,8 @@ from migrator.stores.base import ScanRequest
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_wire import dial
-from tests.rigs.scripted import QUICK, Act, Answers, Command, Conversation, Peer, close, hang, raw, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Act, Answers, Command, Conversation, Peer, close, hang, raw, then
 
 SASL = "IMAP4rev1 SASL-IR AUTH=PLAIN"
 

@@ -8,7 +8,8 @@ from migrator.errors import MigratorError, Patience
 from migrator.mail import Folder, FolderPath, NewFolder
 from migrator.stores.base import Trouble
 from migrator.stores.imap_target import ImapTarget
-from tests.rigs.scripted import QUICK, Answer, Answers, Command, Conversation, Peer, close
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answer, Answers, Command, Conversation, Peer, close
 
 WORK = FolderPath(b"Work", "/")
 SENT = FolderPath(b"Sent", "/")

@@ -17,7 +17,8 @@ from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_target import ImapTarget
 from migrator.stores.oauth import ClientCredentials, Tokens
-from tests.rigs.scripted import QUICK, Act, Answers, Command, Conversation, Peer, close, then
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Act, Answers, Command, Conversation, Peer, close, then
 from tests.rigs.token_endpoint import TokenEndpoint
 
 OLD = "IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2"

@@ -12,7 +12,8 @@ from migrator.errors import MigratorError, Patience, Radius, Side
 from migrator.stores import trust
 from migrator.stores.imap_session import ImapSession
 from tests.rigs.base import own_certificate
-from tests.rigs.scripted import QUICK, Answers, Command, Conversation, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answers, Command, Conversation, Peer
 
 
 class Own(NamedTuple):

@@ -7,7 +7,8 @@ import pytest
 from migrator.mail import Folder, FolderPath, Message, NewFolder
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_target import ImapTarget
-from tests.rigs.scripted import QUICK, Answers, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Answers, Peer
 
 MODERN = "IMAP4rev1 IMAP4rev2 ENABLE UTF8=ACCEPT LITERAL+ UIDPLUS NAMESPACE LIST-EXTENDED"
 NAME = b"Gr&APwA3w-e"

@@ -14,7 +14,8 @@ from migrator.stores.base import ReadRequest, Trouble
 from migrator.stores.imap_source import ImapSource
 from migrator.stores.imap_ways import NO_PEEK, OLD_PEEK, PEEK, Way, Ways
 from migrator.stores.manners import USUAL, Manners
-from tests.rigs.scripted import QUICK, Act, Answers, Command, Conversation, Peer, cut
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Act, Answers, Command, Conversation, Peer, cut
 
 INBOX = FolderPath(b"INBOX")
 OPEN = "* 9 EXISTS\n* OK [UIDVALIDITY 7] ok\n$ OK [READ-ONLY] done"

@@ -22,7 +22,8 @@ from migrator.stores.base import MessageName, ReadRequest, ScanRequest, Trouble
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.pop3 import INBOX, Pop3Source
 from tests.rigs.base import own_certificate
-from tests.rigs.text_peer import QUICK, Act, Answers, TextConversation, TextPeer, close, cut, dotted, then
+from tests.rigs.listener import QUICK
+from tests.rigs.text_peer import Act, Answers, TextConversation, TextPeer, close, cut, dotted, then
 
 CAPA: Final = "+OK\nTOP\nUIDL\nUSER\nPIPELINING\n."
 USUAL: Final[dict[str, str]] = {

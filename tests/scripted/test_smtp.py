@@ -20,8 +20,9 @@ from migrator.stores.lmtp import LmtpTarget
 from migrator.stores.smtp import INBOX, MARKER, SmtpTarget
 from migrator.stores.smtp_session import return_path
 from tests.rigs.base import own_certificate
+from tests.rigs.listener import QUICK, Gone
 from tests.rigs.postbox import OFFERS, Postbox
-from tests.rigs.text_peer import QUICK, Act, Gone, TextConversation, TextPeer, close, cut, hang, then
+from tests.rigs.text_peer import Act, TextConversation, TextPeer, close, cut, hang, then
 
 RECIPIENT: Final = "anna@example.test"
 

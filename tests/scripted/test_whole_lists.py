@@ -15,7 +15,8 @@ from migrator.stores.imap_target import ImapTarget
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.memory_ledger import MemoryLedger
 from tests.rigs.communigate import CommuniGate
-from tests.rigs.scripted import QUICK, Command, Conversation, Peer
+from tests.rigs.listener import QUICK
+from tests.rigs.scripted import Command, Conversation, Peer
 
 LIMITS = Limits(io_seconds=10, bundle_messages=50)
 

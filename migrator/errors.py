@@ -2,6 +2,8 @@
 
 Radius says how much is spoilt, patience whether trying again can help. Sentences are message ids marked for
 translation; whoever shows them fills in ``side`` and the parameters.
+
+The module is long because the catalogue is one table: whoever adds a code sees its neighbours, and says it as they do.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ class Problem:
     mend: Mend
     family: str
     folder: str  # that the error was about, where it is known
+    owners: tuple[str, str] | None = None  # whose the old and the new mailbox seem to be, and on what ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,14 @@ def _problem(account: Account) -> Problem | None:
         mend=mend,
         family=words.family_of(state).value if needs_person else "working",
         folder=_folder_of_error(account) if mend is Mend.FOLDER else "",
+        owners=_owners(account.error_reply) if mend is Mend.VOUCH else None,
     )
+
+
+def _owners(reply: str) -> tuple[str, str] | None:
+    """Take apart what the engine says of two mailboxes of strangers (``migrator.transfer.kinship``)."""
+    source, mark, target = reply.removeprefix("source: ").partition("; target: ")
+    return (source, target) if mark else None
 
 
 # The password that is stored, or none, is the cause.

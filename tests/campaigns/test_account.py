@@ -264,8 +264,8 @@ def test_the_helpdesk_does_not_vouch_for_a_pair_of_mailboxes(helpdesk: Client) -
 def test_whoever_is_to_vouch_sees_whose_the_mailboxes_seem_to_be(operator: Client) -> None:
     reply = "source: john@old.test in 30 of 30 messages; target: mary@new.test in 12 of 12 messages"
     said = read(operator, broken("pair.strangers", "target", error_reply=reply))
-    assert "Most named in the old mailbox john@old.test in 30 of 30 messages" in said
-    assert "Most named in the new mailbox mary@new.test in 12 of 12 messages" in said
+    assert "Old mailbox john@old.test in 30 of 30 messages" in said
+    assert "New mailbox mary@new.test in 12 of 12 messages" in said
 
 
 def test_who_vouches_for_a_pair_of_mailboxes_is_believed_and_named(operator: Client) -> None:

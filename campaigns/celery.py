@@ -59,6 +59,7 @@ app.conf.update(
     task_default_queue=CONTROL,
     task_routes={
         "campaigns.tasks.run_stage": {"queue": STAGE},
+        "campaigns.tasks.run_survey": {"queue": STAGE},
         "campaigns.tasks.run_cutover": {"queue": CUTOVER},
         "campaigns.tasks.*": {"queue": CONTROL},
     },

@@ -33,6 +33,11 @@ def _number(name: str, default: int, highest: int) -> int:
     return int(text)
 
 
+def _port(name: str) -> int:
+    """Return a port, 0 where none is set."""
+    return _number(name, 0, 65535) if _text(name) else 0
+
+
 def _file(name: str, default: Path | None = None) -> Path | None:
     text = _text(name)
     path = Path(text) if text else default
@@ -131,13 +136,49 @@ URL, _origin, _host = _url()
 ALLOWED_HOSTS = sorted({_host, "localhost", "127.0.0.1", "[::1]"})
 CSRF_TRUSTED_ORIGINS = [_origin]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = URL.startswith("https:")
+
+# Where front servers ask who serves a user (see campaigns.gates). 0: nobody can.
+GATES_BIND: Final = _address("MAILFERRY_GATES_BIND", "127.0.0.1")
+GATES_PORT: Final = _port("MAILFERRY_GATES_PORT")
+SOCKETMAP_PORT: Final = _port("MAILFERRY_SOCKETMAP_PORT")
+
 METRICS_TOKEN: Final = _secret("MAILFERRY_METRICS_TOKEN")
+
+# Whom names are asked of (HOST or HOST:PORT) for the check of MX and the like; empty: whom this machine asks
+NAME_SERVER: Final = _text("MAILFERRY_NAME_SERVER")
 
 # What works
 
 LANES: Final = _number("MAILFERRY_LANES", 8, 64)  # accounts one worker process works on at once
 STAGE_WORKERS: Final = _number("MAILFERRY_STAGE_WORKERS", 1, 64)  # processes that `up` starts
 CUTOVER_WORKERS: Final = _number("MAILFERRY_CUTOVER_WORKERS", 1, 64)
+
+
+def _folders(name: str) -> tuple[Path, ...]:
+    """Return folders of others. None may hold what is ours: keys are no mail, and our data no programs."""
+    folders = tuple(Path(part) for part in _text(name).split(":") if part)
+    for folder in folders:
+        if not folder.is_absolute() or ".." in folder.parts or folder.parent == folder:
+            raise ImproperlyConfigured(f"{name} names {folder}: it must be the whole path of a folder, and not /.")
+        real = Path(os.path.realpath(folder))
+        if DATA.is_relative_to(real) or real.is_relative_to(DATA):
+            raise ImproperlyConfigured(f"{name} names {folder}, but Mailferry's own data is in {DATA}: name another.")
+    return folders
+
+
+# Where mail may be read from files of this machine. Empty: nowhere.
+MAIL_FOLDERS: Final = _folders("MAILFERRY_MAIL_FOLDERS")
+
+
+def _one_folder(name: str) -> Path | None:
+    folders = _folders(name)
+    if len(folders) > 1:
+        raise ImproperlyConfigured(f"{name} names {len(folders)} folders: name one.")
+    return folders[0] if folders else None
+
+
+# Programs and SQL statements of connectors, and nothing that we can write: see bridge.host_files. None: nothing.
+PROGRAMS: Final = _one_folder("MAILFERRY_PROGRAMS")
 
 # Set by `./run demo`, for itself and its programs: the servers are the demo's own, and pages may offer to mend them.
 DEMO: Final = _text("MAILFERRY_DEMO") == "1"

@@ -90,6 +90,7 @@ TRANSITIONS: Final[dict[tuple[AccountState, AccountState], str]] = {
     (_S.FAILED, _S.EXCLUDED): "n",
     (_S.EXCLUDED, _S.NEW): "n",
     (_S.DONE, _S.ROLLING_BACK): "o",
+    (_S.ROLLING_BACK, _S.DONE): "o'",
 }
 
 # States in which a worker has something to do, if nothing holds the account up.

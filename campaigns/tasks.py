@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from campaigns.bridge.lease import Keeper, Lease, LeaseKind, LeaseLost, StopReason, holder_name
 from campaigns.celery import CUTOVER, STAGE, app, stopping
-from campaigns.services import beats, runs, scheduling
+from campaigns.services import beats, runs, scheduling, surveys
 
 FOLLOW_SECONDS: Final = 60.0
 
@@ -42,6 +42,24 @@ def run_stage(self: Task, account_id: int, epoch: int) -> None:
 def run_cutover(self: Task, account_id: int, epoch: int) -> None:
     """Cut accounts over, or roll one back, beginning with this one."""
     _run(account_id, epoch, self.request.hostname)
+
+
+@app.task
+def run_survey(batch_id: int) -> None:
+    """Look at accounts of a batch under survey, one after the other, for a minute; then others have their turn."""
+    until = time.monotonic() + FOLLOW_SECONDS
+    while not stopping.is_set() and time.monotonic() < until and (row := surveys.take(batch_id)):
+        surveys.look(row)
+
+
+def ring_surveys() -> None:
+    """Call workers for the surveys that want some. A queue that is away is no error: the next tick calls again."""
+    for call in surveys.due():
+        try:
+            for _ in range(call.workers):
+                run_survey.apply_async(args=(call.batch_id,))
+        except OperationalError as error:
+            log.warning("the queue did not answer, a survey waits for a later tick: %s", error)
 
 
 @app.task

@@ -14,7 +14,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -77,8 +77,11 @@ def argument(text: str) -> str:
     return text
 
 
-def run(command: Command, arguments: Sequence[str] = ()) -> Answer:
+def run(command: Command, arguments: Sequence[str] = (), *, lines: Callable[[str], None] | None = None) -> Answer:
     """Run ``command`` with further ``arguments`` and return its answer, whatever its exit code.
+
+    ``lines`` is given each line that it prints, without its end, as many as there are; the answer's ``out`` is empty
+    then. Without it the answer keeps no more than ``OUTPUT_BYTES``.
 
     After ``ssh`` they are quoted: it joins its words with blanks, and a shell on the other machine reads them.
     The program finds PATH, LC_ALL=C.UTF-8 and the command's own variables in its environment, and nothing of ours; it
@@ -90,7 +93,7 @@ def run(command: Command, arguments: Sequence[str] = ()) -> Answer:
     spoken = [shlex.quote(word) for word in arguments] if is_far else arguments
     with _start([*command.words, *spoken], command.environment) as program:
         try:
-            out, err = _listen(program, end)
+            out, err = _listen(program, end, lines)
             code = program.wait(max(0.0, end - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             raise MigratorError("command.slow", seconds=round(command.timeout_seconds)) from None
@@ -120,13 +123,14 @@ def _kill(program: subprocess.Popen[bytes]) -> None:
             os.killpg(program.pid, signal.SIGKILL)
 
 
-def _listen(program: subprocess.Popen[bytes], end: float) -> tuple[str, str]:
+def _listen(program: subprocess.Popen[bytes], end: float, lines: Callable[[str], None] | None) -> tuple[str, str]:
     """Return what ``program`` prints until it closes both streams or is gone. Raises ``TimeoutError``."""
     assert program.stdout
     assert program.stderr
-    out, err = bytearray(), bytearray()
+    out, err = _Kept(), _Kept()
+    heard = _Lines(lines) if lines else out
     with selectors.DefaultSelector() as selector:
-        selector.register(program.stdout, selectors.EVENT_READ, out)
+        selector.register(program.stdout, selectors.EVENT_READ, heard)
         selector.register(program.stderr, selectors.EVENT_READ, err)
         while selector.get_map():
             if time.monotonic() >= end:
@@ -141,12 +145,37 @@ def _listen(program: subprocess.Popen[bytes], end: float) -> tuple[str, str]:
     return _text(out), _text(err)
 
 
-def _keep(stream: int, kept: bytearray) -> bool:
+class _Kept:
+    """What a stream brought, up to a limit."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+
+    def take(self, piece: bytes) -> None:
+        self.octets += piece[: max(0, OUTPUT_BYTES - len(self.octets))]
+
+
+class _Lines:
+    """Hands on what a stream brings, line by line; an empty piece is its end."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        self._hear = hear
+        self._rest = b""
+
+    def take(self, piece: bytes) -> None:
+        *whole, self._rest = (self._rest + piece).split(b"\n")
+        if not piece and self._rest:
+            whole, self._rest = [self._rest], b""
+        for line in whole:
+            self._hear(line.decode("utf-8", "replace"))
+
+
+def _keep(stream: int, heard: _Kept | _Lines) -> bool:
     """Read once; say whether there may be more."""
     piece = os.read(stream, _PIECE_BYTES)
-    kept += piece[: max(0, OUTPUT_BYTES - len(kept))]
+    heard.take(piece)
     return bool(piece)
 
 
-def _text(printed: bytearray) -> str:
-    return printed.decode("utf-8", "replace")
+def _text(printed: _Kept) -> str:
+    return printed.octets.decode("utf-8", "replace")

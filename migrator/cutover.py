@@ -33,7 +33,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=MigratorError)
 
 TRIES: Final = (0.0, 1.0, 5.0)  # seconds before each try of what may pass by itself
-_MAIL: Final = (StepKind.DELTA, StepKind.VERIFY)  # nothing to undo: the target only gained what the source has
+# Nothing to undo: the target only gained what the source has, and that somebody agreed is no effect.
+_HARMLESS: Final = (StepKind.DELTA, StepKind.VERIFY, StepKind.PERSON)
 
 
 class Step(Protocol):
@@ -159,7 +160,7 @@ class _Night:
         """Refuse to work when the journal knows an effect that no step answers for: it would be forgotten."""
         known = {step.key for step in self._steps}
         for key, entry in self._entries.items():
-            if key not in known and entry.status is not EntryStatus.UNDONE and key.kind not in _MAIL:
+            if key not in known and entry.status is not EntryStatus.UNDONE and key.kind not in _HARMLESS:
                 return self._end(CutoverOutcome.UNKNOWN, key, MigratorError("cutover.other_steps"))
         return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from migrator.errors import MigratorError
@@ -48,16 +49,32 @@ class Entries(Protocol):
         ...
 
 
+class Trait(StrEnum):
+    """What a kind of route or hold does, by its nature and whatever its options say."""
+
+    MAIL_ONLY = "mail_only"  # a route by which mail goes, and nobody signs in
+    SIGN_INS_ONLY = "sign_ins_only"  # a route by which people reach their mailbox, and no mail unless it is asked, too
+    BY_ADDRESS = "by_address"  # it knows the address in the list alone, and none of the person's others
+    KEEPS = "keeps"  # a hold that sends nothing: what waits is fetched from it
+
+
 class Kind(NamedTuple):
     """One kind of connector in a registry.
 
     ``place`` is ``module:Class``; the class has ``of(options, secret)`` as a classmethod, where ``options`` is what a
     JSON object says and ``secret`` the password of the connector's own sign-in, if it has one. It raises
-    ``ValueError`` with a sentence for options that cannot be meant, and opens no line.
+    ``ValueError`` with a sentence for options that cannot be meant, and opens no line. ``traits``: what no option
+    changes.
     """
 
     label: str
     place: str
+    traits: frozenset[Trait] = frozenset()
+
+
+def has_trait(registry: Mapping[str, Kind], kind: str, trait: Trait) -> bool:
+    """Tell whether a kind has a trait; a kind that nobody knows has none."""
+    return kind in registry and trait in registry[kind].traits
 
 
 def open_connector(

@@ -126,6 +126,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("What answers at this port does not speak SMTP or LMTP."),
         N_("Check the port: 25 is usual for SMTP, 24 for LMTP."),
     ),
+    "server.not_sieve": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("What answers at this port does not speak ManageSieve."),
+        N_("Check the port: 4190 is usual for ManageSieve, 2000 for old servers."),
+    ),
     "server.nonsense": Entry(
         Radius.ACCOUNT,
         Patience.NOW,
@@ -432,6 +438,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The server cannot search this folder."),
         N_("Nothing to do: the messages are listed one by one."),
     ),
+    "filter.refused": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The server does not search as it was asked to, so nobody knows which messages are wanted."),
+        N_("Correct the keys of the search, or leave it out and choose by date and size."),
+    ),
     # room
     "target.full": Entry(
         Radius.ACCOUNT,
@@ -533,13 +545,55 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("A message was deleted while it was about to be copied."),
         N_("Nothing to do."),
     ),
+    "message.marked_deleted": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("Messages that their owner has marked as deleted stay behind."),
+        N_("Nothing to do. They are copied, too, where that is asked for."),
+    ),
     "flags.refused": Entry(
         Radius.MESSAGE,
         Patience.NOW,
         N_("The message can be kept, one of its labels cannot."),
         N_("See which labels are lost; have them allowed on the new server if they matter."),
     ),
+    "flags.lost": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The new server does not keep some flags or labels that messages carry."),
+        N_("See which. Have them allowed on the new server if they matter, or tell the owner."),
+    ),
+    "flags.too_many": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("One folder holds more different labels than the new server keeps in a folder."),
+        N_("See how often each is used, and have the owner take off those that matter least."),
+    ),
+    "flags.many": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("One folder holds more different labels than the new server keeps in the names of files."),
+        N_("Nothing to do before the move. Labels beyond the first 26 are lost if an index is built anew (Maildir)."),
+    ),
     # two mailboxes
+    "target.nearly_full": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The new mailbox may become full: what waits fits in only just."),
+        N_("Give the new mailbox more room before the move."),
+    ),
+    "target.holds_mail": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The new mailbox holds mail already. What is the same is recognised, and not copied a second time."),
+        N_("Nothing to do, if it is mail of the same person."),
+    ),
+    "source.daily_limit": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The old server hands out only so much mail of a mailbox in a day, and this mailbox is bigger."),
+        N_("Begin to copy that many days ahead; the copy goes on by itself each day."),
+    ),
     "pair.strangers": Entry(
         Radius.ACCOUNT,
         Patience.NEVER,
@@ -601,6 +655,42 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("One folder may not be opened, or not be written to."),
         N_("Give the right to it, or leave it out if it is somebody else's."),
     ),
+    "folder.renamed": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("Folders get another name on the new server, because theirs is taken or not allowed there."),
+        N_("Tell the owner, or choose their names by a rule."),
+    ),
+    "folder.role_guessed": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("A folder is taken for that of sent mail, drafts, trash or junk by its name; the server does not tell."),
+        N_("Look whether it is. If it is not, give the folder its own name by a rule."),
+    ),
+    "folder.groupware": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("Folders of calendars, contacts, tasks or notes hold no mail: what is copied of them is text only."),
+        N_("Leave them out by a rule, and move them by an export (ICS, VCF)."),
+    ),
+    "folder.left_out": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("Folders that hold messages are not copied."),
+        N_("See which, and why. Change the rules if they shall be copied."),
+    ),
+    "folder.of_others": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The mailbox shows folders that belong to others or to all. They are not copied with it."),
+        N_("Nothing to do for folders of people who move too. Move public folders as an account of their own."),
+    ),
+    "folder.counts_differ": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("The old server counts another number of messages in a folder than it lists."),
+        N_("Have the folder repaired on the old server; what it lists is what is copied."),
+    ),
     "folder.phantom": Entry(
         Radius.FOLDER,
         Patience.NEVER,
@@ -649,6 +739,38 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("One folder lives on another server."),
         N_("Copy it from there, with its owner's mailbox."),
     ),
+    # POP3 names of messages
+    "pop.names_unknown": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The names that the server gives messages by POP3 are not made of IMAP's numbers, so they cannot be kept."),
+        N_("Copy this mailbox by POP3 (pop3://) to keep them, or let POP3 programs fetch the mail again."),
+    ),
+    # Sieve scripts
+    "sieve.refused": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The server does not take this Sieve script."),
+        N_("Have what it needs switched on at the server, or have its owner write it anew."),
+    ),
+    "sieve.full": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The server has no room for this Sieve script: it is too long, or there are too many."),
+        N_("Raise the server's limits for Sieve scripts, or have the owner delete scripts."),
+    ),
+    "sieve.unreadable": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The server lists this Sieve script and does not hand it out."),
+        N_("Show the server's words to whoever runs the server; have the owner copy the script by hand."),
+    ),
+    "sieve.not_activated": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("The Sieve script is there, and the server does not make it the active one."),
+        N_("Have the owner activate it, and show the server's words to whoever runs the server."),
+    ),
     "delivery.refused": Entry(
         Radius.ACCOUNT,
         Patience.NEVER,
@@ -679,6 +801,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("A link leads out of the place where the mail is kept. It was not followed."),
         N_("See who made the link, and why. If it is right, name the place that it leads to."),
+    ),
+    "file.not_allowed": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("Mail is to be read from a folder of this machine that is not allowed."),
+        N_("Have whoever runs this machine name the folder in MAILFERRY_MAIL_FOLDERS, if it is right."),
     ),
     "file.not_mail": Entry(
         Radius.FOLDER,
@@ -803,6 +931,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("See on the server what holds it open."),
     ),
     # before the night
+    "impact.not_imap": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What mail programs notice can be seen of IMAP servers alone."),
+        N_("Compare the servers by their manuals: names, ports, encryption and user names."),
+    ),
     "preflight.no_admin": Entry(
         Radius.CONFIG,
         Patience.NEVER,
@@ -826,6 +960,18 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("The directory says that the new server serves this user already."),
         N_("See whether somebody has switched the user by hand; if so, state it, or set the directory back."),
+    ),
+    "acceptance.mail_missing": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The user signs in, and sees less mail than was moved."),
+        N_("They may have removed some. Else look at its proof of copy, and at its folders on the new server."),
+    ),
+    "acceptance.not_read": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Mail is only delivered there: nobody signs in to look at it."),
+        N_("Look at the mailbox with a mail program."),
     ),
     "preflight.no_password": Entry(
         Radius.ACCOUNT,
@@ -889,6 +1035,30 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The comparison of both mailboxes found differences."),
         N_("Look at the differences before anybody is switched."),
     ),
+    "back.left_behind": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Some mail that came to the new server since cannot be carried back; it is on the new server alone."),
+        N_("The user stays on the new server. Make room on the old one, or keep those messages elsewhere first."),
+    ),
+    "retirement.admitted": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The user may sign in at the source again, so nothing was removed there."),
+        N_("See who opened it. What is worked on is not removed."),
+    ),
+    "retirement.differs": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Messages on the target are not what was copied there; their originals were kept at the source."),
+        N_("See what happened to them before anything more is removed."),
+    ),
+    "target.live": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The user works on the new server: from there on nothing may be removed or marked there."),
+        N_("Nothing was changed. Mail that comes late to the old server is only ever added."),
+    ),
     "sign_in.still_admitted": Entry(
         Radius.ACCOUNT,
         Patience.LATER,
@@ -907,11 +1077,104 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("A change was published, but the servers do not act on it yet."),
         N_("See whether the copy that the servers read is brought up to date."),
     ),
+    "publish.no_proof": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The mail server takes mail for any name, so asking it does not show whether it knows a user."),
+        N_("Let it refuse unknown recipients, or take it out of the servers that are asked."),
+    ),
+    "populate.in_the_way": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The directory has an entry of this name, and it is not as the new server needs it. It was left so."),
+        N_("Complete or remove that entry by hand; the words at the end say what it lacks."),
+    ),
     "hold.still_held": Entry(
         Radius.ACCOUNT,
         Patience.LATER,
         N_("Mail that waited for this user was released and still waits."),
         N_("Look at the queue of the mail server: it says why it cannot be delivered."),
+    ),
+    "hold.not_settled": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Mail for this user is held, but some that came before is still on its way to the old server."),
+        N_("Look at the queue of the mail server: it says to whom it is delivering."),
+    ),
+    "hold.unreadable": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("What the mail server tells of its queue cannot be read."),
+        N_("Run the program that lists the queue by hand: its words are at the end."),
+    ),
+    "hold.unfit": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The program that holds mail says that the mail server is not fit for it."),
+        N_("Do what it says; its words are at the end."),
+    ),
+    "hold.not_asked": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The mail server does not ask the table of held mail, so that nothing would be held."),
+        N_("Add the table to transport_maps of Postfix and reload it."),
+    ),
+    "hold.not_parked": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The mail server has no transport named parked that waits."),
+        N_("Add the service parked to master.cf of Postfix, name it in defer_transports, and reload it."),
+    ),
+    "hold.short_lived": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The mail server returns mail to its senders sooner than it may have to be held."),
+        N_("Raise maximal_queue_lifetime and bounce_queue_lifetime of Postfix until the move is over."),
+    ),
+    "hold.warns": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("The mail server tells senders that their mail is delayed; it would do so for held mail."),
+        N_("Set delay_warning_time of Postfix to 0 until the move is over."),
+    ),
+    "hold.forward_unfit": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The .forward of this user is no plain file of their own, and was left as it is."),
+        N_("Look at the file named at the end; make it an ordinary file, or take it away."),
+    ),
+    "hold.file_in_the_way": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Where mail of this user is to be kept there is no plain file of their own, and it was left as it is."),
+        N_("Look whose the file named at the end is, and whether it has a second name; move it away."),
+    ),
+    "hold.folder_unfit": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("New mail cannot be held by .forward files as things are on this machine or on its mail server."),
+        N_("Put right what the words at the end name."),
+    ),
+    "hold.kept_in_file": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Mail that was held for this user is in a file, and nothing here can deliver it to where it belongs now."),
+        N_(
+            "Copy the file named at the end into the mailbox: mailferry copy mbox:FILE TARGET --set-aside, which "
+            "empties it and keeps a copy beside it. Then repeat what failed."
+        ),
+    ),
+    "hold.half_put_back": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Held mail was being put back into the old mailbox, the program ended, and one of both has changed since."),
+        N_("Compare the held file with the end of the old mailbox by hand, then remove the note named at the end."),
+    ),
+    "hold.not_all_imported": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Some of the mail that was held for this user is not on the new server. The file keeps it."),
+        N_("Look at why the new server does not take it; the user works on the new server meanwhile."),
     ),
     # the rescue folder
     "rescue.not_a_folder": Entry(
@@ -974,6 +1237,72 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Patience.NEVER,
         N_("A mailbox that is read by POP3 cannot be moved with this kind of ledger."),
         N_("Read the mailbox by IMAP, or copy it with the command mailferry copy."),
+    ),
+    "ledger.keeps_no_scripts": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("Sieve scripts cannot be copied here: this ledger does not remember them."),
+        N_("Copy them with mailferry copy or mailferry move-accounts, and their ledger file."),
+    ),
+    "folder.no_shared_root": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("No shared folders are seen there."),
+        N_("Name the root as the server does, with its separator at the end, and sign in as somebody who sees them."),
+    ),
+    "place.occupied": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The place of the mailbox holds other mail already. It was left as it is."),
+        N_("Import the old file by IMAP: mailferry copy mbox:OLD imaps://USER@HOST finds what is there already."),
+    ),
+    "place.of_another": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The file in the place of the mailbox belongs to somebody else. It was left as it is."),
+        N_("See whose file it is: somebody may have laid it there. Then remove it, or name another owner."),
+    ),
+    "removal.live_target": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Nothing was removed: this mailbox is itself the target of a copy, so people work in it."),
+        N_("Leave its mail there. Who knows that the other copy is long over removes the mail by hand."),
+    ),
+    "removal.not_all_there": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The mail file was left as it is: not all that it holds is in the new mailbox."),
+        N_("What is new, marked as deleted, repaired, or left out by dates and sizes is in this file only."),
+    ),
+    "removal.not_offered": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Nothing was removed: this server cannot be told to remove these messages and no others."),
+        N_("By IMAP the server must offer UIDPLUS, by POP3 UIDL. Leave the old mail there, or remove it by hand."),
+    ),
+    "removal.same_mailbox": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Nothing was removed: both sides seem to be one and the same mailbox."),
+        N_("Look whether both names lead to one server. Its mail is there once, not twice."),
+    ),
+    "removal.unproved": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("Nothing was removed: where mail is only delivered, nothing proves that it is there."),
+        N_("Copy to a mailbox that can be read back, by IMAP."),
+    ),
+    "removal.unfinished": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("Nothing was removed: the copy of this account is not finished, or its check found differences."),
+        N_("Repeat the command when the copy is complete."),
+    ),
+    "ledger.keeps_no_removals": Entry(
+        Radius.CONFIG,
+        Patience.NEVER,
+        N_("With this kind of ledger nothing can be removed from the old mailbox."),
+        N_("Use the command mailferry copy, with a ledger file."),
     ),
     "ledger.busy": Entry(
         Radius.ACCOUNT,

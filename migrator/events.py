@@ -42,6 +42,15 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecentCopied(Event):
+    """Recent mail goes first, and is there now, but for single messages that need a second chance."""
+
+    name: ClassVar[str] = "pass.recent_copied"
+    days: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderRenamed(Event):
     """A folder gets another name on the target than a mere change of separator explains."""
 
@@ -103,6 +112,33 @@ class DatesFromHeaders(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatesNotKept(Event):
+    """The target gave a message another date than it came with: seen by one message after the first copy."""
+
+    name: ClassVar[str] = "target.dates_not_kept"
+    folder: str
+    given: int  # seconds since the epoch
+    kept: int | None  # None: a date that makes no sense
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsUnseen(Event):
+    """Messages under a label that the source does not show as a folder: they are copied as archived ones."""
+
+    name: ClassVar[str] = "labels.unseen"
+    label: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelsHidden(Event):
+    """The source seems to hide mail: the folder of all mail (0), or all beyond so many messages of each folder."""
+
+    name: ClassVar[str] = "labels.hidden"
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UidlFormat(Event):
     """A POP3 source. Its programs fetch all mail again by POP3 unless the target names messages in the same form."""
 
@@ -133,6 +169,20 @@ class GrantLost(Event):
     who: str
     rights: str
     is_denial: bool = False
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteLost(Event):
+    """Something noted on a source folder (METADATA) that the target folder did not get; never what it says.
+
+    Without ``entry``: the source does not tell what is noted there. ``is_taken``: the target has another, which stays.
+    """
+
+    name: ClassVar[str] = "note.lost"
+    folder: str
+    entry: str
+    is_taken: bool = False
     reply: str = ""
 
 
@@ -184,6 +234,15 @@ class CountsDiffer(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMixed(Event):
+    """So many messages were in a target folder before its old mail came: in order of arrival they stand before it."""
+
+    name: ClassVar[str] = "folder.order_mixed"
+    folder: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldsMissing(Event):
     """Messages of a file of mail carry no field that says whether they were read: they go over as unread.
 
@@ -214,12 +273,93 @@ class FileSkipped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PopReaders(Event):
+    """What programs that read by POP3, and have all mail of the source, will make of the messages on the target."""
+
+    name: ClassVar[str] = "pop.readers"
+    messages: int  # on the target
+    kept: int  # have the name they had, and are not fetched again
+    again: int  # have other names, and are fetched again
+    mixed: int  # have the name of another message, and are not fetched though they are new to the program
+    form: str  # how the source names messages, as Dovecot's pop3_uidl_format spells it; empty when it is not known
+    target_form: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopReadersUnknown(Event):
+    """One side could not be asked by POP3; ``error`` says which, and why."""
+
+    name: ClassVar[str] = "pop.readers_unknown"
+    error: MigratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptsCopied(Event):
+    """The Sieve scripts of the account are looked through: so many there are, so many this pass stored."""
+
+    name: ClassVar[str] = "scripts.copied"
+    scripts: int
+    copied: int  # in a rehearsal: that would be
+    is_rehearsal: bool = False
+    active: str  # the one that is active on the target as on the source; empty for none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptsAbsent(Event):
+    """One side has no server for Sieve scripts where one was looked for: none are copied."""
+
+    name: ClassVar[str] = "scripts.absent"
+    side: str
+    error: MigratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptLeftBehind(Event):
+    """A Sieve script that is not on the target as it is on the source. ``reason`` is a ScriptFate."""
+
+    name: ClassVar[str] = "script.left_behind"
+    script: str
+    reason: str
+    is_active: bool  # on the source
+    missing: str = ""  # extensions that it requires and the target does not name
+    error: MigratorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptRenamed(Event):
+    """The target writes the name of a Sieve script in another way."""
+
+    name: ClassVar[str] = "script.renamed"
+    script: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptFolderRenamed(Event):
+    """A Sieve script files mail into a folder that has another name on the target. The script was copied as it is."""
+
+    name: ClassVar[str] = "script.folder_renamed"
+    script: str
+    folder: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting(Event):
     """A line was lost; the pass goes on from its ledger after looking at the target."""
 
     name: ClassVar[str] = "pass.reconnecting"
     error: MigratorError
     attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRemoved(Event):
+    """Messages are gone from a folder of the source: each was proved to be on the target just before."""
+
+    name: ClassVar[str] = "mail.removed"
+    folder: str
+    messages: int
 
 
 class EventSink(Protocol):

@@ -79,8 +79,9 @@ class Journal(Protocol):
     def begin(self, key: StepKey, saved: Values) -> None:
         """Note that the effect of ``key`` may happen from now on, and what was before it. Called before the effect.
 
-        A step that was undone may begin again, with what is saved now. The begin of SWITCH makes the owner *unknown*,
-        in the same transaction.
+        A step that was undone may begin again, with what is saved now. One that is done begins again, with what it
+        saved, before somebody who had crossed is taken back: from then on its effect may be gone. The begin of SWITCH
+        makes the owner *unknown*, in the same transaction.
         """
         ...
 

@@ -64,4 +64,7 @@ class Limits:
     reconnects: int = 3  # in a row, without any progress between them
     quiet_seconds: float = 3.0  # a target left in mid-append has finished when nothing changed for so long
     quiet_patience_seconds: float = 60.0  # and it is waited for no longer than this
+    # to each side for one account, where more can be opened; None: more than one only where the target asks for each
+    # message, which costs a round trip (transfer/several.py)
+    connections: int | None = None
     overlap: bool = True  # talk to both sides at once while connecting and listing

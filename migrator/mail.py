@@ -34,11 +34,18 @@ class Outcome(IntEnum):
     REPAIRED = 9
     FILTERED = 10  # outside the dates and sizes that were asked for
     UNCONFIRMED = 12  # sent to where nothing can be looked up, and the answer was lost
+    BY_LABEL = 13  # the same message as one in another folder, whose outcome tells where both ended
+    DUPLICATE = 14  # equal to one of the same folder, which is on the target and stands for both
 
     @property
     def is_on_target(self) -> bool:
-        """True when the target holds the message."""
+        """True when the target holds the message, at a place of its own."""
         return self in (Outcome.COPIED, Outcome.ALREADY_THERE, Outcome.REPAIRED)
+
+    @property
+    def is_represented(self) -> bool:
+        """True when another message of the source stands for this one on the target, too."""
+        return self in (Outcome.BY_LABEL, Outcome.DUPLICATE)
 
 
 class DateOrigin(StrEnum):
@@ -131,6 +138,21 @@ class LostGrant(NamedTuple):
 
     grant: Grant
     reply: str = ""
+
+
+class Note(NamedTuple):
+    """Something noted on a folder (RFC 5464): ``/private/comment``, ``/shared/vendor/acme/color``."""
+
+    entry: str
+    value: bytes
+
+
+class LostNote(NamedTuple):
+    """A note that a target folder did not get, with the server's words where it spoke."""
+
+    note: Note
+    reply: str = ""
+    is_taken: bool = False  # another one is there, and stays
 
 
 @dataclass(frozen=True, slots=True)

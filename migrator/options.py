@@ -6,9 +6,13 @@ left aside: it is a misspelt one, whose default would be used in its stead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from migrator.entries import Json
+
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 
 
 class Options:
@@ -92,3 +96,15 @@ class Options:
     def _take(self, name: str, default: Json) -> Json:
         value = self._given.pop(name, None)
         return default if value is None else value
+
+
+def checked_host(name: str) -> str:
+    """Return ``name`` if it is the fully qualified name of a server. Raises ``ValueError`` with a sentence.
+
+    Proxies and routers that read such names know nothing of our domain (RFC 1123 §2.1).
+    """
+    labels = name.removesuffix(".").split(".")
+    is_number = labels[-1].isdigit()  # an address, or a name nobody can have (RFC 3696 §2)
+    if len(name) > 253 or len(labels) < 2 or is_number or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError(f"{name} is not the fully qualified name of a server, such as imap.example.org.")
+    return name

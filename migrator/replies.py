@@ -118,6 +118,7 @@ ROWS: Final[tuple[Row, ...]] = (
         ),
     ),
     Row("sign_in.maintenance", (r"(account|mailbox) (is )?(undergoing|under) maintenance",)),  # Zimbra
+    Row("sign_in.maintenance", (r"\bmailbox is being moved\b",), commands=SIGN_IN),  # our own gate
     Row("sign_in.elsewhere", tag="REFERRAL", status="NO BYE", commands=SIGN_IN),  # Zimbra, Dovecot
     Row("sign_in.elsewhere", (r"\(wrong host\)", r"moved to another server"), commands=SIGN_IN),
     Row("folder.elsewhere", (r"mailbox has been moved to another server",)),  # Cyrus

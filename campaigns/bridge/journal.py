@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from campaigns.bridge import vault
@@ -51,8 +53,9 @@ class OrmJournal:
         columns = {"status": EntryStatus.BEGUN.value, "saved": self._seal(key, saved), "begun_at": now}
         with transaction.atomic():
             hold(self._lease)
+            was_done = JournalEntry.objects.filter(**self._place(key), status=EntryStatus.DONE.value).exists()
             JournalEntry.objects.update_or_create(**self._place(key), defaults={**columns, "ended_at": None})
-            self._note(key, EntryStatus.BEGUN, now)
+            self._note(key, EntryStatus.BEGUN, now, is_way_back=was_done)
 
     def done(self, key: StepKey) -> None:
         """See Journal."""
@@ -71,17 +74,19 @@ class OrmJournal:
                 raise ValueError(f"step {key} ends without having begun")
             self._note(key, status, now)
 
-    def _note(self, key: StepKey, status: EntryStatus, now: datetime) -> None:
+    def _note(self, key: StepKey, status: EntryStatus, now: datetime, *, is_way_back: bool = False) -> None:
         """Write into the account what follows from a step that begins or ends."""
         columns: dict[str, object] = {"step": key.kind.value}
         columns |= self._lockout(key, status, now)
+        if is_way_back and (key.kind, key.side) == (StepKind.ENABLE, Side.TARGET):
+            columns |= {"locked_at": now, "lockout_seconds": None}
         write(self._lease, **columns)
         if key.kind is StepKind.SWITCH:
             take_owner(self._lease.account_id, _OWNER_AFTER[status], self._lease.epoch)
 
     def _lockout(self, key: StepKey, status: EntryStatus, now: datetime) -> dict[str, object]:
-        if (key.kind, key.side, status) == (StepKind.DISABLE, Side.SOURCE, EntryStatus.DONE):
-            return {"locked_at": now, "lockout_seconds": None}
+        if key.kind is StepKind.DISABLE and status is EntryStatus.DONE:
+            return {"locked_at": Coalesce("locked_at", Value(now)), "lockout_seconds": None}
         is_over = key.kind is StepKind.ENABLE and key.side == Side.TARGET and status is EntryStatus.DONE
         if is_over or (key.kind is StepKind.DISABLE and status is EntryStatus.UNDONE):
             locked_at = self._lease.rows().values_list("locked_at", flat=True).first()

@@ -34,6 +34,8 @@ TRUST_SECONDS: Final = LEASE_SECONDS * 2 / 3  # a lane that was not renewed for 
 # Somebody's sign-in may be refused in these: a stop asks the next worker to go back, it never leaves the account lying.
 LOCKED_OUT: Final = (AccountState.CUTTING_OVER, AccountState.ROLLING_BACK)
 
+# Who comes to the new server before their old mail is locked out on the way there, in the state in which that happens.
+ARRIVING: Final = Q(state=AccountState.CHECKING, arrives_first=True)
 # In these an account may rest when a person wants it to.
 STOPPABLE: Final = (AccountState.NEW, AccountState.CHECKING, AccountState.STAGING, AccountState.READY)
 
@@ -170,12 +172,14 @@ def renew(lease: Lease, now: datetime | None = None) -> None:
 # What becomes of a wish to stop when the lease ends.
 _STOP_COLUMNS: Final = {
     "is_stopped": Case(
-        When(Q(stop_requested=True, state__in=STOPPABLE), then=Value(True)),
+        When(Q(stop_requested=True, state__in=STOPPABLE) & ~ARRIVING, then=Value(True)),
         default=F("is_stopped"),
         output_field=BooleanField(),
     ),
     "stop_requested": Case(
-        When(state__in=LOCKED_OUT, then=F("stop_requested")), default=Value(False), output_field=BooleanField()
+        When(Q(state__in=LOCKED_OUT) | ARRIVING, then=F("stop_requested")),
+        default=Value(False),
+        output_field=BooleanField(),
     ),
 }
 

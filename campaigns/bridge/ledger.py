@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 
+from campaigns.bridge import message_names
 from campaigns.bridge.lease import Lease, hold
-from campaigns.models import Account, LedgerFolder, LedgerLeaf, LeftBehindMessage
+from campaigns.models import Account, LedgerFolder, LedgerLeaf, LeftBehindMessage, SendingMessage, SieveScript
 from migrator.errors import MigratorError
 from migrator.mail import Outcome
+from migrator.stores.base import MessageName
 from migrator.transfer.chain import NO_LEAF, Tip, advance
-from migrator.transfer.ledger import FolderState, Leaf, LeftBehind
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, ScriptState, Sending
 
 LEAVES_AT_ONCE: Final = 8  # some 400 KB
 ROWS_AT_ONCE: Final = 500
 REPLY_CHARACTERS: Final = 500
+_SENDING: Final = ("account", "folder_sha256", "source_uidvalidity", "uid")
 _LEAF: Final = ("source_uidvalidity", "target_uidvalidity", "number", "packed", "previous", "digest")
 # The fields of a FolderState that have no column of their own.
 _STATE: Final = tuple(
@@ -90,9 +94,23 @@ class StoredLedger:
                     yield LeftBehind(*place, Outcome(one.outcome), one.code, one.reply)
                 after = (some[-1].source_uidvalidity, some[-1].uid)
 
+    def message_names(self) -> Iterator[MessageName]:
+        """See NamingLedger."""
+        return message_names.stored(self._account)
+
+    def sending(self) -> list[Sending]:
+        """See SendingLedger."""
+        rows = SendingMessage.objects.filter(account=self._account)
+        return sorted(Sending(bytes(row.folder), row.source_uidvalidity, row.uid, bytes(row.canonical)) for row in rows)
+
+    def script_states(self) -> list[ScriptState]:
+        """See ScriptLedger."""
+        return sorted(_script_of_row(row) for row in SieveScript.objects.filter(account=self._account))
+
 
 class OrmLedger(StoredLedger):
-    """Implements :class:`migrator.transfer.ledger.Ledger` for the account of ``lease``.
+    """Implements the Protocols of :mod:`migrator.transfer.ledger` for the account of ``lease``: ``NamingLedger``,
+    ``SendingLedger``, ``ScriptLedger``.
 
     Whatever writes raises ``LeaseLost`` when the lease is no longer ours; nothing is written then.
     """
@@ -135,6 +153,37 @@ class OrmLedger(StoredLedger):
             _remove_left_behind([(folders[key[0]].pk, *key[1:]) for key in resolved if key[0] in folders])
             _put_left_behind([_row_of_left_behind(row, folders[row.folder].pk) for row in left_behind])
 
+    def note_names(self, names: Sequence[MessageName]) -> None:
+        """See NamingLedger."""
+        with transaction.atomic():
+            hold(self._lease)
+            message_names.put(self._account, names)
+
+    def note_sending(self, sending: Sending) -> None:
+        """See SendingLedger."""
+        row = SendingMessage(account_id=self._account, folder_sha256=_hash(sending.folder), **sending._asdict())
+        with on_the_disk(), transaction.atomic():
+            hold(self._lease)
+            SendingMessage.objects.bulk_create(
+                [row], update_conflicts=True, unique_fields=_SENDING, update_fields=["canonical"]
+            )
+
+    def clear_sending(self, sending: Sending) -> None:
+        """See SendingLedger."""
+        with transaction.atomic():
+            hold(self._lease)
+            rows = SendingMessage.objects.filter(account=self._account, folder_sha256=_hash(sending.folder))
+            rows.filter(source_uidvalidity=sending.source_uidvalidity, uid=sending.uid).delete()
+
+    def note_scripts(self, states: Sequence[ScriptState]) -> None:
+        """See ScriptLedger."""
+        rows = [_row_of_script(self._account, state) for state in states]
+        with on_the_disk(), transaction.atomic():
+            hold(self._lease)
+            SieveScript.objects.bulk_create(
+                rows, update_conflicts=True, unique_fields=["account", "name_sha256"], update_fields=["state"]
+            )
+
     def _put(
         self,
         names: Iterable[bytes],
@@ -164,6 +213,30 @@ class OrmLedger(StoredLedger):
         row.target, row.state = (before.target, before.state) if before else (b"", {})
         row.leaves, row.tip = _tip(before)
         return row
+
+
+# of each kind of database: how it is asked whether it waits for the disk, and how it is told to
+_WAITING: Final = {
+    "sqlite": ("PRAGMA synchronous", "PRAGMA synchronous = {}", "FULL"),
+    "postgresql": ("SHOW synchronous_commit", "SET synchronous_commit TO {}", "on"),
+}
+
+
+@contextmanager
+def on_the_disk() -> Iterator[None]:
+    """Let what is committed inside outlive a power failure, also where the database is set to be quick."""
+    if connection.in_atomic_block:  # of the caller, whose commit it is
+        yield
+        return
+    ask, tell, patient = _WAITING[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(ask)
+        (usual,) = cursor.fetchone()
+        cursor.execute(tell.format(patient))
+        try:
+            yield
+        finally:
+            cursor.execute(tell.format(usual))
 
 
 def _hash(name: bytes) -> str:
@@ -201,6 +274,16 @@ def _state_of_row(row: LedgerFolder) -> FolderState:
     totals = {Outcome(int(outcome)): count for outcome, count in row.state["totals"].items()}
     columns: dict[str, Any] = row.state | {"totals": totals, "leaves": row.leaves, "tip": bytes(row.tip)}
     return FolderState(source=bytes(row.source), target=bytes(row.target), **columns)
+
+
+def _row_of_script(account: int, state: ScriptState) -> SieveScript:
+    told = {key: value.hex() if isinstance(value, bytes) else value for key, value in state._asdict().items()}
+    return SieveScript(account_id=account, name_sha256=_hash(state.name), state=told)
+
+
+def _script_of_row(row: SieveScript) -> ScriptState:
+    told: dict[str, Any] = {key: bytes.fromhex(v) if isinstance(v, str) else v for key, v in row.state.items()}
+    return ScriptState(**told)
 
 
 def _later_than(uidvalidity: int, uid: int) -> Q:

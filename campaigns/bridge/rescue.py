@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,18 +17,20 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.db import transaction
 
-from campaigns.bridge import vault
+from campaigns.bridge import host_files, vault
 from campaigns.bridge.connect import Approach, journal_name
 from campaigns.bridge.journal import OrmJournal
 from campaigns.bridge.lease import LOCKED_OUT, Lease, write
 from campaigns.models import Account, Batch, Campaign, Connector
 from migrator.errors import MigratorError, Side
 from migrator.journal import EntryStatus, Journal
-from migrator.recipes import RECIPES
+from migrator.recipes import recipe_of
 from migrator.rescue import folder as files
 from migrator.rescue.folder import Connection, RescueFolder, Room
 from migrator.rescue.journals import FileJournal, PairedJournal, adopt
 
+# What a night changes through: sessions keep nothing that could be restored.
+_CONNECTORS: Final = tuple(name for name in Campaign.CONNECTORS if not name.endswith("_sessions"))
 _written: Final[dict[Path, str]] = {}  # what this process wrote of each batch last
 
 
@@ -52,6 +55,9 @@ def journal_of(lease: Lease, account: Account, approach: Approach) -> Journal:
         account.cutover = number
     journal = OrmJournal(lease, number)
     paired = PairedJournal(journal, FileJournal(folder, _account(account, approach)))
+    if found and int(found.run) == number and found.is_returning != (account.return_asked_at is not None):
+        found = replace(found, is_returning=not found.is_returning)
+        folder.write_account(found)
     if found and int(found.run) != number:
         folder.write_account(_account(account, approach))  # of a night that a person has ended since
         found = None
@@ -153,6 +159,11 @@ def _account(account: Account, approach: Approach) -> files.Account:
         source_directory=_named(campaign.source_directory),
         target_directory=_named(campaign.target_directory),
         route=_named(campaign.route),
+        hold=_named(campaign.hold),
+        population=_named(campaign.population),
+        publication=_named(campaign.publication),
+        is_returning=account.return_asked_at is not None,
+        recipe=approach.recipe,
     )
 
 
@@ -162,18 +173,23 @@ def _named(row: Connector | None) -> str:
 
 def _write_batch(folder: RescueFolder, batch: Batch, campaign: Campaign) -> None:
     """Write what the accounts share, once, and again when it has changed."""
-    rows = [row for row in (campaign.source_directory, campaign.target_directory, campaign.route) if row]
-    mark = _mark(campaign.recipe, rows)
+    rows = [row for name in _CONNECTORS if (row := getattr(campaign, name))]
+    mark = _mark([campaign.recipe, campaign.steps], rows)
     if _written.get(folder.path) == mark and (folder.path / "rescue.json").exists():
         return
     connections = {
-        journal_name(row): Connection(Room(row.room), row.kind, row.options, vault.unseal(row, "secret"))
+        journal_name(row): Connection(
+            Room(row.room), row.kind, host_files.resolved(row.options), vault.unseal(row, "secret")
+        )
         for row in rows
     }
-    folder.write_batch(files.Batch(f"{campaign.name}, batch {batch.number}", RECIPES[campaign.recipe], connections))
+    recipe = recipe_of(campaign.recipe, campaign.steps)
+    folder.write_batch(files.Batch(f"{campaign.name}, batch {batch.number}", recipe, connections))
     _written[folder.path] = mark
 
 
-def _mark(recipe: str, rows: list[Connector]) -> str:
-    told: list[Any] = [[row.pk, row.kind, row.options, bytes(row.secret or b"").hex()] for row in rows]
+def _mark(recipe: list[Any], rows: list[Connector]) -> str:
+    told: list[Any] = [
+        [row.pk, row.kind, host_files.resolved(row.options), bytes(row.secret or b"").hex()] for row in rows
+    ]
     return hashlib.sha256(json.dumps([recipe, told], sort_keys=True).encode()).hexdigest()

@@ -31,6 +31,7 @@ SEALED_COLUMNS: Final = (
     ("Account", "target_secret"),
     ("Server", "admin_secret"),
     ("Connector", "secret"),
+    ("AlarmChannel", "secret"),
     ("ProofKey", "secret"),
 )
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, gettext_lazy
 
+from campaigns.bridge import host_files
 from campaigns.forms.base import PageForm, style_field
-from campaigns.forms.connector_variants import (
+from campaigns.forms.servers import secret_field
+from campaigns.forms.variant import (
     FLAG,
     LINES,
     PORT,
     SCALAR,
     SCALARS,
     SECONDS,
-    SQL,
-    WORDS,
     Option,
     Part,
     Variant,
 )
-from campaigns.forms.servers import secret_field
 from migrator.entries import Json
 
 _TYPES: Final = (
@@ -31,6 +30,27 @@ _TYPES: Final = (
     ("number", gettext_lazy("Whole numbers")),
     ("flag", gettext_lazy("True and false")),
 )
+_NO_FILES: Final = {
+    host_files.PROGRAM: gettext_lazy(
+        "There is none yet: the administrator of this machine puts programs into the folder of MAILFERRY_PROGRAMS."
+    ),
+    host_files.STATEMENT: gettext_lazy(
+        "There is none yet: the administrator of this machine puts files NAME.sql into the folder of "
+        "MAILFERRY_PROGRAMS."
+    ),
+    host_files.DATABASE: gettext_lazy(
+        "There is none yet: the administrator of this machine puts a link NAME.sqlite into the folder of "
+        "MAILFERRY_PROGRAMS."
+    ),
+    host_files.LIST: gettext_lazy(
+        "There is none yet: the administrator of this machine puts a link NAME.list into the folder of "
+        "MAILFERRY_PROGRAMS, to the file that the server reads."
+    ),
+    host_files.FOLDER: gettext_lazy(
+        "There is none yet: the administrator of this machine puts a link NAME.folder into the folder of "
+        "MAILFERRY_PROGRAMS."
+    ),
+}
 
 
 class ConnectorForm(PageForm):
@@ -104,6 +124,8 @@ def _field(option: Option) -> forms.Field:
     told = {"label": option.label, "help_text": option.help_text, "required": option.is_needed}
     shown = {"initial": _typed(option, option.default)} if option.default is not None else {}
     plain = {"autocomplete": "off", "spellcheck": "false"}
+    if option.shape in host_files.KINDS:
+        return _file_field(option)
     if option.choices:
         return forms.ChoiceField(choices=option.choices, **told, **shown)
     if option.shape == FLAG:
@@ -112,25 +134,30 @@ def _field(option: Option) -> forms.Field:
         return forms.IntegerField(min_value=1, max_value=65535, **told, **shown)
     if option.shape == SECONDS:
         return forms.FloatField(min_value=0.1, max_value=3599, **told, **shown)
-    if option.shape in (LINES, SCALARS, SQL):
-        attrs = {**plain, "rows": 2 if option.shape != SQL else 3, "class": "form-control mf-mono"}
+    if option.shape in (LINES, SCALARS):
+        attrs = {**plain, "rows": 2, "class": "form-control mf-mono"}
         return forms.CharField(widget=forms.Textarea(attrs=attrs), **told, **shown)
     return forms.CharField(widget=forms.TextInput(attrs=plain), max_length=1000, **told, **shown)
+
+
+def _file_field(option: Option) -> forms.Field:
+    """Return a choice among the files of the host. Where there are none, it says how they come there."""
+    found = host_files.names(option.shape)
+    told = option.help_text
+    if not found:
+        told = format_lazy("{} {}", told, _NO_FILES[option.shape])
+    choices = [("", option.unchosen or gettext_lazy("Choose one")), *((name, name) for name in found)]
+    return forms.ChoiceField(choices=choices, label=option.label, help_text=told, required=option.is_needed)
 
 
 def _read(option: Option, given: Any, value_type: str) -> Json:
     if option.shape in (LINES, SCALARS):
         lines = [line.strip() for line in str(given).splitlines() if line.strip()]
         return [_scalar(line, value_type) for line in lines] if option.shape == SCALARS else list(lines)
-    if option.shape == WORDS:
-        try:
-            return list(shlex.split(given))
-        except ValueError:
-            raise ValueError(gettext("A quotation mark is not closed.")) from None
+    if option.shape in host_files.KINDS:
+        return {option.shape: str(given)} if given else None
     if option.shape == SCALAR:
         return _scalar(given, value_type) if given else None
-    if option.shape == SQL:
-        return str(given).replace("\r\n", "\n").strip()
     if option.shape == SECONDS and isinstance(given, float) and given.is_integer():
         return int(given)
     read: Json = given
@@ -157,8 +184,8 @@ def _type_of(value: Json) -> str:
 
 def _typed(option: Option, value: Json) -> Any:
     """Return a value as it stands in its field."""
-    if option.shape == WORDS:
-        return shlex.join(map(str, value)) if isinstance(value, list) else value
+    if option.shape in host_files.KINDS:
+        return host_files.reference(value)
     if option.shape in (LINES, SCALARS):
         return "\n".join(map(_text, value)) if isinstance(value, list) else _text(value)
     return _text(value) if option.shape == SCALAR else value

@@ -7,13 +7,17 @@ from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from campaigns.forms.base import PageForm, style_field
-from campaigns.models import Batch, Connector, Server
+from campaigns.models import Batch, Campaign, Connector, Server
 from campaigns.selectors.methods import METHODS, Method
 from campaigns.services import batches
+from campaigns.services.refusals import SENTENCES
+from migrator.errors import Side
+from migrator.stores import STORES
 from migrator.transfer.verify import VerifyLevel
 
 _PAST: Final = timedelta(minutes=2)  # somebody types "now", and sends a moment later
@@ -37,12 +41,18 @@ class MomentField(forms.DateTimeField):
 
 class _ServerField(forms.ModelChoiceField):  # type: ignore[type-arg]  # takes none at run time
     def label_from_instance(self, obj: Any) -> str:
-        return f"{obj.name} ({obj.host})"
+        return f"{obj.name} ({obj.path or obj.host})"
 
 
 class _ConnectorField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.name)
+
+
+def _fit_for(side: Side) -> QuerySet[Server]:
+    """Return the servers from which, or to which, mail can be moved."""
+    kinds = [name for name, kind in STORES.items() if getattr(kind, side)]
+    return Server.objects.filter(kind__in=kinds).order_by("name")
 
 
 class ServersForm(PageForm):
@@ -55,14 +65,14 @@ class ServersForm(PageForm):
         error_messages={"required": gettext_lazy("Give the campaign a name.")},
     )
     source = _ServerField(
-        Server.objects.order_by("name"),
+        _fit_for(Side.SOURCE),
         label=gettext_lazy("Old server"),
         empty_label=gettext_lazy("Choose one"),
         help_text=gettext_lazy("Where the mail is now."),
         error_messages={"required": gettext_lazy("Choose the old server.")},
     )
     target = _ServerField(
-        Server.objects.order_by("name"),
+        _fit_for(Side.TARGET),
         label=gettext_lazy("New server"),
         empty_label=gettext_lazy("Choose one"),
         help_text=gettext_lazy("Where it goes."),
@@ -89,8 +99,15 @@ def _room(room: Connector.Room, label: Any, help_text: Any) -> _ConnectorField:
 class MethodForm(PageForm):
     """Page two: the method, the connections it uses, and the options, all with a default."""
 
-    CONNECTIONS: Final = ("source_directory", "target_directory", "source_sessions", "route")
-    OPTIONS: Final = ("verify_level", "catch_up_days", "catch_up_minutes", "refresh_hours", "copies_deleted")
+    CONNECTIONS: Final = Campaign.CONNECTORS
+    OPTIONS: Final = (
+        "services",
+        "verify_level",
+        "catch_up_days",
+        "catch_up_minutes",
+        "refresh_hours",
+        "copies_deleted",
+    )
 
     method = forms.ChoiceField(
         label=gettext_lazy("Method"), choices=[(one.key, one.title) for one in METHODS], widget=forms.RadioSelect
@@ -114,6 +131,36 @@ class MethodForm(PageForm):
         Connector.Room.ROUTE,
         gettext_lazy("Route"),
         gettext_lazy("Leads mail and mail programs to the new server. Without it somebody changes that by hand."),
+    )
+    target_sessions = _room(
+        Connector.Room.SESSIONS,
+        gettext_lazy("Ending open sessions on the new server"),
+        gettext_lazy("Needed only where people work on the new server before their old mail is there."),
+    )
+    hold = _room(
+        Connector.Room.HOLD,
+        gettext_lazy("Hold for new mail"),
+        gettext_lazy("Keeps new mail waiting while somebody is moved. Without it, mail goes on to the old server."),
+    )
+    population = _room(
+        Connector.Room.POPULATION,
+        gettext_lazy("Making accounts"),
+        gettext_lazy("Makes mailboxes that are not on the new server yet. Without it they must be there before."),
+    )
+    publication = _room(
+        Connector.Room.PUBLICATION,
+        gettext_lazy("Publishing changes"),
+        gettext_lazy("For servers that read a copy of the directory, and must be told of a change."),
+    )
+    services = forms.ChoiceField(
+        label=gettext_lazy("What is refused while somebody is moved"),
+        choices=[
+            ("", gettext_lazy("As the method has it")),
+            ("reading", gettext_lazy("Reading only: they can send meanwhile")),
+            ("reading,sending", gettext_lazy("Reading and sending")),
+        ],
+        required=False,
+        help_text=gettext_lazy("A directory that cannot refuse one without the other refuses both."),
     )
     verify_level = forms.ChoiceField(
         label=gettext_lazy("How both sides are compared"),
@@ -162,6 +209,11 @@ class MethodForm(PageForm):
             )
         return found
 
+    @property
+    def has_rare_connections(self) -> bool:
+        """True when a connection is chosen that few need, or one of them has an error."""
+        return any(self[name].value() or self[name].errors for name in ("target_sessions", "population", "publication"))
+
     def chosen(self) -> Method | None:
         """Return the method that is chosen."""
         key = self.cleaned_data.get("method") if hasattr(self, "cleaned_data") else None
@@ -173,8 +225,10 @@ class MethodForm(PageForm):
         assert chosen is not None
         connections = {name: found[name] for name in self.CONNECTIONS}
         if not chosen.is_governed:
-            connections |= {"source_directory": None, "target_directory": None, "source_sessions": None}
-        return {"recipe": chosen.recipe, **connections, **{name: found[name] for name in self.OPTIONS}}
+            connections |= dict.fromkeys(name for name in connections if name.endswith(("_directory", "_sessions")))
+        options = {name: found[name] for name in self.OPTIONS}
+        options["services"] = [one for one in found["services"].split(",") if one]
+        return {"recipe": chosen.recipe, **connections, **options}
 
 
 class SettingsForm(MethodForm):
@@ -227,6 +281,11 @@ class CuttingForm(_TimesForm):
 
     size = forms.IntegerField(
         label=gettext_lazy("Accounts in a batch"), min_value=1, max_value=100_000, initial=batches.SIZE
+    )
+    is_by_domain = forms.BooleanField(
+        label=gettext_lazy("Each domain in batches of its own"),
+        required=False,
+        help_text=gettext_lazy("The domain of the new name. Batches are called by it."),
     )
     begin = forms.ChoiceField(
         label=gettext_lazy("Begin to check and copy"),
@@ -293,8 +352,23 @@ class BatchForm(_TimesForm):
     window_begins_at = MomentField(**_WINDOW_BEGINS)
     window_ends_at = MomentField(**_WINDOW_ENDS)
 
+    is_together = forms.BooleanField(
+        label=gettext_lazy("All together"),
+        required=False,
+        help_text=gettext_lazy(
+            "Everybody takes a step before anybody takes the next: for servers that are locked or held as a whole. "
+            "Left off, each person is moved by themselves, which locks them out for the shortest time."
+        ),
+    )
+    is_stepwise = forms.BooleanField(
+        label=gettext_lazy("Wait for a word before each step"),
+        required=False,
+        help_text=gettext_lazy("Only together: the batch pauses between its steps until somebody lets it go on."),
+    )
+
     def __init__(self, *args: Any, batch: Batch, **kwargs: Any) -> None:
-        initial = {name: getattr(batch, name) for name in ("name", *self.TIMES, *batches.LIMITS)}
+        shown = ("name", *self.TIMES, *batches.LIMITS, *batches.MODES)
+        initial = {name: getattr(batch, name) for name in shown}
         super().__init__(*args, initial=initial, **kwargs)
         for name, (label, help_text) in LIMIT_WORDS.items():
             lowest, highest = batches.LIMITS[name]
@@ -307,7 +381,13 @@ class BatchForm(_TimesForm):
     def clean(self) -> dict[str, Any]:
         found = super().clean()
         self._refuse_past("starts_at", found.get("starts_at"))
+        if found.get("is_stepwise") and not found.get("is_together"):
+            self.add_error("is_stepwise", gettext(SENTENCES["batch.modes"]))
         return found
+
+    def modes(self) -> dict[str, bool]:
+        """Return the modes of ``services.batches``."""
+        return {name: self.cleaned_data[name] for name in batches.MODES}
 
     def timetable(self, batch: Batch) -> batches.Timetable:
         """Return the times, as they were where the form does not ask."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
+from campaigns.bridge import beside, places
 from campaigns.bridge.way_in import GOOGLE, MICROSOFT
 from campaigns.forms.base import PageForm
+from campaigns.models import Server
 from campaigns.models.server import Security
-from campaigns.services.servers import MOST_LANES
+from campaigns.services.servers import COLUMNS, MOST_LANES
 from migrator.stores.profiles import GENERIC, PROFILES
 
 OTHER: Final = "other"
@@ -33,13 +36,39 @@ def secret_field(label: Any, help_text: Any) -> forms.CharField:
     return forms.CharField(label=label, help_text=help_text, required=False, strip=False, widget=widget)
 
 
+def _place(label: Any, help_text: Any) -> forms.CharField:
+    widget = forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    return forms.CharField(label=label, help_text=help_text, required=False, max_length=255, widget=widget)
+
+
+_LINE: Final = ("host", "port", "security", "ca_pem", "accepts_any_certificate")
+_DOOR: Final = ("admin_login", "admin_secret", "admin_access", "admin_template", "token_endpoint")
+_FILES: Final = ("folder", "below")
+
+
 class ServerForm(PageForm):
-    """A mail server: where it is, how the line is protected, who opens mailboxes, how much it bears."""
+    """A mail server: where it is, how the line is protected, who opens mailboxes, how much it bears.
+
+    Of another kind than IMAP it has fewer fields; ``values`` returns what to save in any case.
+    """
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=100,
         help_text=gettext_lazy("As your people call it, for example: Old mail, Zürich."),
+    )
+    folder = forms.ChoiceField(
+        label=gettext_lazy("Folder"),
+        help_text=gettext_lazy("Whoever runs this machine allows folders for mail (MAILFERRY_MAIL_FOLDERS)."),
+    )
+    below = forms.CharField(
+        label=gettext_lazy("Below it"),
+        max_length=200,
+        initial=places.ANY,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "class": "form-control mf-mono"}),
+        help_text=gettext_lazy(
+            "Where the mail of one person is; * stands for their name at the old server: *, or */Maildir."
+        ),
     )
     host = forms.CharField(
         label=gettext_lazy("Host"), max_length=255, help_text=gettext_lazy("Its name or number, without a port.")
@@ -122,6 +151,14 @@ class ServerForm(PageForm):
         choices=[("", gettext_lazy("As it says itself")), *((name, name) for name in PRODUCTS)],
         help_text=gettext_lazy("Only if a proxy in front of it, or the server itself, gives a wrong name."),
     )
+    sieve_place = _place(
+        gettext_lazy("Sieve scripts (ManageSieve)"),
+        gettext_lazy("HOST:PORT, where scripts are copied. Empty: port 4190 of the server itself."),
+    )
+    pop3_place = _place(
+        gettext_lazy("POP3"),
+        gettext_lazy("HOST:PORT, where POP3 programs shall fetch nothing again. Empty: the usual port of the server."),
+    )
     max_lanes = forms.IntegerField(
         label=gettext_lazy("Mailboxes worked on at once"),
         min_value=1,
@@ -130,22 +167,64 @@ class ServerForm(PageForm):
         help_text=gettext_lazy("Each holds one or two connections to the server."),
     )
 
-    def __init__(self, *args: Any, has_secret: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, kind: str = places.IMAP, has_secret: bool = False, **kwargs: Any) -> None:
         initial = dict(kwargs.pop("initial", None) or {})
+        self.kind = kind
+        if initial.get("path"):
+            initial |= _parts(initial["path"])
         if (way := initial.get("admin_access")) and way not in dict(WAYS_IN):
             initial |= {"admin_access": OTHER, "admin_template": way}
         super().__init__(*args, initial=initial, **kwargs)
-        if has_secret:
+        self._fit(initial.get("folder", ""))
+        if has_secret and "admin_secret" in self.fields:
             self.fields["admin_secret"].help_text = gettext_lazy(
                 "One is stored. Left empty, it stays; it is never shown."
             )
 
+    def _fit(self, folder: str) -> None:
+        """Take out what a server of this kind has not."""
+        row = Server(kind=self.kind)
+        without: tuple[str, ...] = (*_LINE, *_DOOR, "product") if places.is_files(row) else _FILES
+        if not places.signs_in(row):
+            without += (*_DOOR, *beside.COLUMNS, "product")
+        elif self.kind != places.IMAP:
+            without += ("product", "token_endpoint", "pop3_place")
+            usual = [way for way in WAYS_IN if way[0] not in ("proxyauth", MICROSOFT, GOOGLE)]
+            self.fields["admin_access"].choices = usual  # type: ignore[attr-defined]
+        for name in set(without):
+            del self.fields[name]
+        if "port" in self.fields and self.kind != places.IMAP:
+            self.fields["port"].help_text = gettext("Empty: the usual one.")
+        if "folder" in self.fields:
+            folders = dict.fromkeys([*map(str, settings.MAIL_FOLDERS), *([folder] if folder else [])])
+            self.fields["max_lanes"].help_text = ""
+            self.fields["folder"].choices = [(one, one) for one in folders]  # type: ignore[attr-defined]
+
+    def values(self) -> dict[str, Any]:
+        """Return all of ``services.servers.COLUMNS``."""
+        found = self.cleaned_data
+        path = f"{found['folder'].rstrip('/')}/{found['below'].strip().strip('/')}" if "folder" in found else ""
+        usual: dict[str, Any] = {"security": Security.PLAIN, "admin_access": "authzid", "port": None}
+        usual |= {"accepts_any_certificate": False}
+        return {name: found.get(name, usual.get(name, "")) for name in COLUMNS} | {"kind": self.kind, "path": path}
+
     def clean(self) -> dict[str, Any]:
         """Put the form of a name that is not among the usual ones in the place of the choice."""
         fields: dict[str, Any] = super().clean() or self.cleaned_data
+        if "admin_access" not in self.fields:
+            return fields
         way = fields.get("admin_access") or "authzid"
         fields["admin_access"] = fields.get("admin_template", "") if way == OTHER else way
         return fields
+
+
+def _parts(path: str) -> dict[str, str]:
+    """Return a stored path as the two fields show it."""
+    for folder in sorted(map(str, settings.MAIL_FOLDERS), key=len, reverse=True):
+        if path.startswith(f"{folder.rstrip('/')}/"):
+            return {"folder": folder, "below": path[len(folder.rstrip("/")) + 1 :]}
+    before, _, after = path.partition(f"/{places.ANY}")
+    return {"folder": before, "below": f"{places.ANY}{after}"}
 
 
 class AddressForm(PageForm):
@@ -172,6 +251,11 @@ class ServerTrialForm(PageForm):
     password = secret_field(
         gettext_lazy("The account's own password"), gettext_lazy("Only if it shall sign in itself, too. Not stored.")
     )
+
+    def __init__(self, *args: Any, server: Server | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if server is not None and not places.signs_in(server):
+            del self.fields["password"]
 
 
 class ConnectorTrialForm(PageForm):

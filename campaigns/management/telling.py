@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from django.db.models import Count
 
-from campaigns.models import Account, JournalEntry
+from campaigns.models import Account, Batch, JournalEntry
 from campaigns.selectors.account import AccountView
 from campaigns.selectors.batch import BatchView
 from campaigns.selectors.figures import Figures
 from campaigns.selectors.overview import CampaignView
+from campaigns.selectors.survey import SurveyPage
 from migrator.errors import CATALOGUE
 
 Facts = dict[str, Any]
@@ -105,3 +106,27 @@ def account_facts(view: AccountView) -> Facts:
 
 def _states(figures: Figures) -> dict[str, int]:
     return {state.value: count for state, count in sorted(figures.states.items())}
+
+
+def survey_facts(batch: Batch, page: SurveyPage) -> Facts:
+    """Return what the last survey of a batch has found, for programs; of each finding the first accounts."""
+    told = page.outlook.forecast if page.outlook else None
+    return {
+        "number": batch.number,
+        "accounts": page.accounts,
+        "looked_at": page.looked_at,
+        "is_under_way": page.is_under_way,
+        "error_code": page.survey.error_code if page.survey else "",
+        "stops": page.stops,
+        "found": [
+            {
+                "severity": section.severity,
+                "code": group.code,
+                "accounts": group.accounts,
+                "first": [one.login for one in group.first],
+            }
+            for section in page.sections
+            for group in section.groups
+        ],
+        "forecast_seconds": [told.lowest, told.seconds, told.highest] if told else None,
+    }

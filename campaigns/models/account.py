@@ -38,6 +38,8 @@ class Account(models.Model):
     is_one_person = models.BooleanField(default=False)  # somebody says so of its two mailboxes, whatever they hold
     folder_rules = models.JSONField(default=dict)  # folder -> {"action": "skip"} or {"action": "rename", "name": ...}
 
+    copy_options = models.JSONField(default=dict)  # what differs from its campaign's (bridge.copying)
+
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in AccountState], default="new")
     owner = models.CharField(max_length=8, choices=[(o.value, o.value) for o in Owner], default="source")
     step = models.CharField(max_length=16, blank=True)  # of the recipe, while cutting over or rolling back
@@ -53,6 +55,9 @@ class Account(models.Model):
     lease_holder = models.CharField(max_length=100, blank=True)  # empty while it waits in the queue
     lease_kind = models.CharField(max_length=8, blank=True)  # stage, cutover, rollback, catch_up
     cutover = models.PositiveIntegerField(default=0)  # cutovers begun: the key of its journal
+    night_recipe = models.CharField(max_length=32, blank=True)  # method and steps of the last one, as it began
+    night_steps = models.JSONField(default=list)
+    arrives_first = models.BooleanField(default=False)  # comes to the target before its old mail does
 
     messages_total = models.PositiveBigIntegerField(default=0)
     messages_done = models.PositiveBigIntegerField(default=0)
@@ -69,6 +74,9 @@ class Account(models.Model):
     locked_at = models.DateTimeField(null=True)  # sign-in refused since
     lockout_seconds = models.FloatField(null=True)  # from DISABLE to ENABLE
     catch_up_until = models.DateTimeField(null=True)
+    return_asked_at = models.DateTimeField(null=True)  # is to be taken back from the target; empty once that ended
+    taken_back_at = models.DateTimeField(null=True)
+    source_removed_at = models.DateTimeField(null=True)  # what is on the target was removed from the source
     told_at = models.DateTimeField(null=True)  # helpdesk asked the operator to look; empty when somebody has
 
     error_code = models.CharField(max_length=64, blank=True)
@@ -101,7 +109,10 @@ class Account(models.Model):
             models.CheckConstraint(condition=Q(state__in=[s.value for s in AccountState]), name="account_state"),
             models.CheckConstraint(condition=Q(owner__in=[o.value for o in Owner]), name="account_owner"),
             # Who owns the mailbox follows from the state; only on the way between the two it is a matter of the step.
-            models.CheckConstraint(condition=~Q(state__in=_ON_SOURCE) | Q(owner="source"), name="account_on_source"),
+            models.CheckConstraint(
+                condition=~Q(state__in=_ON_SOURCE) | Q(owner="source") | Q(arrives_first=True),
+                name="account_on_source",
+            ),
             models.CheckConstraint(condition=~Q(state="done") | Q(owner="target"), name="account_on_target"),
             models.CheckConstraint(
                 condition=~(Q(source=F("target")) & Q(source_login=F("target_login"))), name="account_two_mailboxes"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.db import models
 
 from campaigns.models.server import Connector, Server
@@ -18,15 +20,34 @@ class Campaign(models.Model):
     target_directory = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
     route = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
     source_sessions = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
-    recipe = models.CharField(max_length=32, default="plain")  # key of migrator.cutover.RECIPES
+    target_sessions = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    hold = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    population = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    publication = models.ForeignKey(Connector, on_delete=models.PROTECT, null=True, related_name="+")
+    recipe = models.CharField(max_length=32, default="plain")  # key of migrator.recipes.RECIPES
+    steps = models.JSONField(default=list)  # as recipes.stored writes them; empty: as the recipe is shipped
+    services = models.JSONField(default=list)  # what DISABLE refuses; empty: as the recipe says
     verify_level = models.CharField(max_length=8, default="ledger")
     copies_deleted = models.BooleanField(default=False)
+    copy_options = models.JSONField(default=dict)  # what differs from the usual (bridge.copying)
     catch_up_minutes = models.PositiveIntegerField(default=30)
     catch_up_days = models.PositiveIntegerField(default=0)
     refresh_hours = models.PositiveIntegerField(default=24)  # a ready account is copied again so often; 0: never
     is_paused = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True)
+
+    # The columns that name a connector
+    CONNECTORS: Final = (
+        "source_directory",
+        "target_directory",
+        "route",
+        "source_sessions",
+        "target_sessions",
+        "hold",
+        "population",
+        "publication",
+    )
 
 
 class Batch(models.Model):
@@ -51,6 +72,9 @@ class Batch(models.Model):
     ready_messages = models.PositiveIntegerField(default=200)  # a pass that moved fewer makes an account ready
     ready_seconds = models.PositiveIntegerField(default=60)
     cutover_seconds = models.PositiveIntegerField(default=900)  # deadline before the point of no return
+    is_together = models.BooleanField(default=False)  # all take a step before any takes the next
+    is_stepwise = models.BooleanField(default=False)  # together, and the operator says so before each next step
+    step_gate = models.PositiveIntegerField(default=0)  # together: steps before this position are open
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

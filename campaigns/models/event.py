@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 from django.conf import settings
@@ -20,6 +21,11 @@ class KeptRows(models.QuerySet["Event"]):
 
     def update(self, **fields: object) -> NoReturn:
         raise TypeError("events are not altered")
+
+    def of_campaign_alone(self, campaign_id: int, *names: str) -> Iterator[Event]:
+        """Yield the events ``names`` of a campaign that are about no account, in the order of this query."""
+        # Without a condition on the campaign the index begins with the events of no account, which are few.
+        return (event for event in self.filter(account=None, name__in=names) if event.campaign_id == campaign_id)
 
 
 class Event(models.Model):

@@ -1,4 +1,4 @@
-"""The engine's ledger in the database: states of folders, leaves, messages left behind."""
+"""The engine's ledger in the database: folders, leaves, messages left behind; names, intents to send, scripts."""
 
 from __future__ import annotations
 
@@ -51,3 +51,51 @@ class LeftBehindMessage(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("folder", "source_uidvalidity", "uid"), name="left_behind_once"),
         )
+
+
+class MessageNames(models.Model):
+    """Numbers that messages of a source without numbers were given: a run of them, packed (bridge.message_names)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
+    folder = models.BinaryField()  # raw name
+    folder_sha256 = models.CharField(max_length=64)
+    uidvalidity = models.PositiveBigIntegerField()
+    first_uid = models.PositiveBigIntegerField()  # runs of one folder never overlap
+    last_uid = models.PositiveBigIntegerField()
+    packed = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account", "folder_sha256", "uidvalidity", "first_uid"), name="message_names_once"
+            ),
+        )
+
+
+class SendingMessage(models.Model):
+    """A message on its way to a target that cannot be read: until its answer is recorded nobody knows its end."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
+    folder = models.BinaryField()  # raw name
+    folder_sha256 = models.CharField(max_length=64)
+    source_uidvalidity = models.PositiveBigIntegerField()
+    uid = models.PositiveBigIntegerField()
+    canonical = models.BinaryField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("account", "folder_sha256", "source_uidvalidity", "uid"), name="sending_message_once"
+            ),
+        )
+
+
+class SieveScript(models.Model):
+    """migrator.transfer.ledger.ScriptState of one script."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+", db_index=False)
+    name_sha256 = models.CharField(max_length=64)
+    state = models.JSONField()  # octets in hexadecimal
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("account", "name_sha256"), name="sieve_script_once"),)

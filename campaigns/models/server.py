@@ -23,8 +23,12 @@ class Server(models.Model):
     """A mail server, its limits, and its breaker."""
 
     name = models.CharField(max_length=100, unique=True)
-    host = models.CharField(max_length=255)
+    kind = models.CharField(max_length=16, default="imap")  # key of migrator.stores.STORES
+    # Empty, and 0, where mail lies in files of this machine
+    host = models.CharField(max_length=255, blank=True)
     port = models.PositiveIntegerField()
+    # Where files are: below a folder of settings.MAIL_FOLDERS, * for the person's name (bridge.places)
+    path = models.CharField(max_length=500, blank=True)
     security = models.CharField(max_length=8, choices=Security.choices, default=Security.TLS)
     ca_pem = models.TextField(blank=True)
     accepts_any_certificate = models.BooleanField(default=False)
@@ -38,6 +42,9 @@ class Server(models.Model):
     admin_access = models.CharField(max_length=255, default="authzid")  # see bridge.way_in
     token_endpoint = models.CharField(max_length=500, blank=True)
     admin_secret = models.BinaryField(null=True)  # sealed (bridge.vault)
+    # Where other services of its mailboxes are (bridge.beside): HOST:PORT; empty: its own host, the usual port
+    sieve_place = models.CharField(max_length=255, blank=True)
+    pop3_place = models.CharField(max_length=255, blank=True)
     max_lanes = models.PositiveIntegerField(default=8)  # accounts worked on at once
     breaker_failures = models.PositiveIntegerField(default=0)  # errors of radius server in a row
     breaker_until = models.DateTimeField(null=True)  # no new work before
@@ -46,13 +53,15 @@ class Server(models.Model):
 
 
 class Connector(models.Model):
-    """A directory, route, hold or sessions connector. ``kind`` is a key of the engine's registry of that room."""
+    """What governs mail and people beside a mail server. ``kind`` is a key of the engine's registry of its room."""
 
     class Room(models.TextChoices):
         DIRECTORY = "directory"
         ROUTE = "route"
         SESSIONS = "sessions"
         HOLD = "hold"
+        POPULATION = "population"
+        PUBLICATION = "publication"
 
     room = models.CharField(max_length=16, choices=Room.choices)
     kind = models.CharField(max_length=32)

@@ -132,7 +132,7 @@ def _folder(row: LedgerFolder) -> FolderRow:
         name=words.folder(name),
         called=words.folder(called) if called and _plain(called) != _plain(name) else "",
         old=state.get("source_messages"),
-        new=sum(count for outcome, count in totals.items() if outcome.is_on_target),
+        new=sum(count for outcome, count in totals.items() if outcome.is_on_target or outcome.is_represented),
         left=sum(totals.get(outcome, 0) for outcome in _LEFT),
         is_complete=bool(state.get("is_complete")),
     )
@@ -174,6 +174,8 @@ def _outcome(outcome: Outcome) -> str:
         Outcome.MARKED_DELETED: gettext("left behind: marked as deleted"),
         Outcome.REPAIRED: gettext("copied after a repair"),
         Outcome.FILTERED: gettext("left behind: outside the dates and sizes asked for"),
+        Outcome.BY_LABEL: gettext("the same messages as in other folders, counted there"),
+        Outcome.DUPLICATE: gettext("equal to others of the same folder, stored once"),
         Outcome.UNCONFIRMED: gettext("sent, and it is not known whether they arrived"),
     }
     return told[outcome]

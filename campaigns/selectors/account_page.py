@@ -10,22 +10,25 @@ from typing import Final
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from campaigns.models import Account, Event, JournalEntry
+from campaigns.models import Account, Campaign, Event, JournalEntry, Run
 from campaigns.selectors import account as account_selector
 from campaigns.selectors import stories, words
 from campaigns.selectors.account_mail import Mail, mail_of
-from campaigns.services import acts
+from campaigns.selectors.decision import Decision, decision
+from campaigns.services import acts, scripts, together
 from campaigns.services.accounts import PASSWORD_CODES, STRANGERS
 from campaigns.services.acts import Act
+from campaigns.services.night_forecast import WALKS
 from campaigns.states import AccountState, Owner
 from migrator.errors import Side
 from migrator.journal import EntryStatus, StepKind
-from migrator.recipes import RECIPES
+from migrator.recipes import RECIPES, Recipe, recipe_of
 
 _S = AccountState
 
 EVENTS: Final = 40  # that a page shows before it is asked for all
 MOST_EVENTS: Final = 2000
+MOST_SCRIPTS: Final = 50  # that are named
 
 
 class Mend(StrEnum):
@@ -79,17 +82,28 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptLine:
+    """What is told of an account's Sieve scripts; ``family`` is "attention" where somebody must look."""
+
+    told: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountPage:
     """An account as its page shows it."""
 
     account: Account
     waits_for: str
     problem: Problem | None
+    decision: Decision | None  # where a person decides: what they need for it
     steps: list[StepRow]
     mail: Mail
+    scripts: list[ScriptLine]
     timeline: list[Told]
     events: int
     possible: list[Act]
+    lockout_foreseen: float | None  # seconds, by its last copy ahead; of one that waits for its move
     now: datetime
 
     @property
@@ -128,6 +142,12 @@ class AccountPage:
         return self.account.owner == Owner.UNKNOWN
 
     @property
+    def is_new_mail_only(self) -> bool:
+        """True for who works on the new server before their old mail is there, and is not being moved now."""
+        resting = self.state not in (_S.DONE, _S.CUTTING_OVER, _S.ROLLING_BACK)
+        return self.account.arrives_first and self.account.owner == Owner.TARGET and resting
+
+    @property
     def rules(self) -> list[tuple[str, str, str]]:
         """Its folder rules: the folder as it is stored, as it is shown, and what becomes of it."""
         told = []
@@ -157,13 +177,37 @@ def view(account: Account, *, events: int = EVENTS, now: datetime | None = None)
         account=account,
         waits_for=account_selector.waits_for(account, now),
         problem=_problem(account),
+        decision=decision(account) if account.state == _S.ATTENTION else None,
         steps=_steps(account),
         mail=mail_of(account),
+        scripts=_scripts(account),
         timeline=[Told(one.at, stories.story(one), stories.actor(one)) for one in history[:events]],
         events=count,
         possible=acts.possible(account),
+        lockout_foreseen=_lockout_foreseen(account),
         now=now,
     )
+
+
+def _lockout_foreseen(account: Account) -> float | None:
+    if account.state != _S.READY or account.campaign.source_directory_id is None:
+        return None
+    figures = Run.objects.filter(account=account, kind="stage", outcome="ended").order_by("-pk").values_list("figures")
+    (last,) = figures.first() or ({},)
+    return WALKS * float(last["last_seconds"]) if "last_seconds" in last else None
+
+
+def _scripts(account: Account) -> list[ScriptLine]:
+    """Return how the scripts stood when they were looked through last; nothing where they never were."""
+    ends = Event.objects.filter(account=account, name__in=(scripts.COPIED, scripts.ABSENT, scripts.FAILED))
+    last = ends.order_by("-pk").first()
+    if last is None:
+        return []
+    before = ends.filter(pk__lt=last.pk).order_by("-pk").values_list("pk", flat=True).first() or 0
+    rows = Event.objects.filter(account=account, pk__gt=before, pk__lte=last.pk)
+    told = [last, *rows.filter(name__in=(scripts.LEFT_BEHIND, scripts.FOLDER_RENAMED)).order_by("pk")[:MOST_SCRIPTS]]
+    calm = (scripts.COPIED, scripts.ABSENT)
+    return [ScriptLine(stories.story(one), "done" if one.name in calm else "attention") for one in told]
 
 
 # What went wrong
@@ -235,24 +279,25 @@ def _folder_of_error(account: Account) -> str:
 
 def _steps(account: Account) -> list[StepRow]:
     state = AccountState(account.state)
-    recipe = RECIPES.get(account.campaign.recipe) or RECIPES["plain"]
+    recipe = _recipe(account.campaign)
     entries = {
-        (entry.kind, entry.side): entry
+        entry.position: entry
         for entry in JournalEntry.objects.filter(account=account, cutover=account.cutover).defer("saved")
     }
     before = _before_the_night(account, state, is_staged=recipe.is_staged)
-    kinds = [(kind, side) for kind, side in recipe.steps if _is_there(account, kind, side)]
-    return before + [_step(account, state, kind, side, entries.get((kind.value, side or ""))) for kind, side in kinds]
+    shown = [
+        (place, one.kind, one.side)
+        for place, one in enumerate(recipe.steps)
+        if together.is_there(account.campaign, one)
+    ]
+    return before + [_step(account, state, kind, side, entries.get(place)) for place, kind, side in shown]
 
 
-def _is_there(account: Account, kind: StepKind, side: Side | None) -> bool:
-    """True when the campaign has what a step needs. See ``migrator.steps.kit.steps_of``."""
-    campaign = account.campaign
-    if kind in (StepKind.DISABLE, StepKind.ENABLE):
-        return (campaign.source_directory_id if side is Side.SOURCE else campaign.target_directory_id) is not None
-    if kind is StepKind.VERIFY:
-        return bool(campaign.verify_level)
-    return kind in (StepKind.DELTA, StepKind.SWITCH)
+def _recipe(campaign: Campaign) -> Recipe:
+    try:
+        return recipe_of(campaign.recipe, campaign.steps)
+    except (KeyError, TypeError, ValueError):  # of a newer version: the page is read all the same
+        return RECIPES["plain"]
 
 
 _PAST_STAGING: Final = (_S.READY, _S.CUTTING_OVER, _S.DONE, _S.ROLLING_BACK, _S.HELD, _S.ATTENTION)
@@ -332,5 +377,9 @@ def _done_told(kind: StepKind) -> str:
         StepKind.VERIFY: gettext("Both sides agree, but for what stays behind with its reason."),
         StepKind.SWITCH: gettext("The new server is live."),
         StepKind.ENABLE: gettext("Sign-in works there."),
+        StepKind.HOLD: gettext("New mail waits, on neither server."),
+        StepKind.RELEASE: gettext("Nothing waits any more."),
+        StepKind.POPULATE: gettext("The account is there."),
+        StepKind.PUBLISH: gettext("All servers act on it."),
     }
     return told.get(kind, "")

@@ -48,6 +48,8 @@ class Situation(StrEnum):
     NEEDS_ROOM = "needs_room"
     NOT_MOVED = "not_moved"
     LEFT_OUT = "left_out"
+    NEW_MAIL_ONLY = "new_mail_only"  # on the new server, before their old mail is
+    OLD_MAIL_COMES = "old_mail_comes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +88,17 @@ class _Script:
     not_promised: tuple[object, ...]
 
 
-def situation(state: AccountState, owner: Owner, cause: Cause, *, is_locked: bool) -> Situation:
-    """Return what an account in ``state`` means to its user. Total: every combination has one."""
+def situation(
+    state: AccountState, owner: Owner, cause: Cause, *, is_locked: bool, arrives_first: bool = False
+) -> Situation:
+    """Return what an account in ``state`` means to its user. Total: every combination has one.
+
+    ``arrives_first``: they come to the new server before their old mail does.
+    """
     if owner is Owner.UNKNOWN:
         return Situation.UNKNOWN
+    if arrives_first and owner is Owner.TARGET and state in _BEFORE_OLD_MAIL:
+        return Situation.OLD_MAIL_COMES if state is _S.CUTTING_OVER and is_locked else Situation.NEW_MAIL_ONLY
     if state is _S.FAILED:
         return _NOT_MOVED.get(cause, Situation.NOT_MOVED)
     if state is _S.CUTTING_OVER:
@@ -99,6 +108,7 @@ def situation(state: AccountState, owner: Owner, cause: Cause, *, is_locked: boo
     return _PLAIN[state]
 
 
+_BEFORE_OLD_MAIL: Final = frozenset(_S) - {_S.DONE, _S.HELD, _S.ATTENTION}
 _NOT_MOVED: Final = {Cause.PASSWORD: Situation.NEEDS_PASSWORD, Cause.ROOM: Situation.NEEDS_ROOM}
 _PLAIN: Final = {
     _S.NEW: Situation.PLANNED,
@@ -349,6 +359,39 @@ SCRIPTS: Final[dict[Situation, _Script]] = {
             _("Our staff know about it. You need not do anything."),
         ),
         (_("A new date for the move."), _NO_OLD_SETTINGS),
+    ),
+    Situation.NEW_MAIL_ONLY: _Script(
+        (
+            _("New mail only: the mailbox is on the new server, and the old mail has not come yet."),
+            _("It is planned to come {window}."),
+        ),
+        (
+            _("Mail can be read and sent on the new server; only what arrived since then is there."),
+            _("Old mail is safe on the old server, and comes by itself."),
+        ),
+        (
+            _("You work on the new server already. Your old mail is safe, and comes to you there by itself."),
+            _("That is planned for {window}."),
+            _("While it comes you cannot sign in for a while; mail that is sent to you meanwhile is not lost."),
+        ),
+        (_NO_HOUR, _("That a single old message can be had before.")),
+    ),
+    Situation.OLD_MAIL_COMES: _Script(
+        (
+            _("The old mail is being brought to the new server just now."),
+            _("Sign-in has been refused since {locked}."),
+        ),
+        (
+            _("No sign-in works until all of it is there; programs may ask for the password again and again."),
+            _("The password is not wrong. It must not be changed now."),
+            _SAFE,
+        ),
+        (
+            _("Your old mail is coming to you at this moment, and nobody can sign in until it is all there."),
+            _("Your password is not wrong: please do not change it. Try again in a while."),
+            _("Mail that is sent to you meanwhile is not lost. It may stand before the old mail in your list."),
+        ),
+        (_("The minute at which it is over."),),
     ),
     Situation.LEFT_OUT: _Script(
         (_("This mailbox is left out of the move and stays on the old server as it is."),),

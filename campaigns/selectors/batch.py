@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from campaigns.models import Account, Batch, BatchCount, Campaign
 from campaigns.selectors.figures import Figures
-from campaigns.services import capacity
+from campaigns.services import capacity, together
 from campaigns.states import FAMILY, AccountState, Family
 
 PAGE: Final = 100
@@ -20,7 +20,7 @@ LONGEST_PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as people look at it. ``waits_for``: start, resume, go, window, canary, or "" for nothing."""
+    """A batch as people look at it. ``waits_for``: start, resume, go, window, canary, step, or "" for nothing."""
 
     batch: Batch
     figures: Figures
@@ -67,6 +67,8 @@ def _waits_for(batch: Batch, now: datetime) -> str:
     if batch.ended_at is not None:
         return ""
     is_first_done = capacity.is_canary(batch) and batch.cutovers_begun >= batch.canary
+    if together.waits_for_step(batch, now) is not None:
+        return "step"
     return capacity.waits_for(batch, now) or ("canary" if is_first_done else "")
 
 

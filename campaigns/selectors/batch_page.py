@@ -19,8 +19,11 @@ from campaigns.selectors import batch as batch_selector
 from campaigns.selectors import words
 from campaigns.selectors.batch_rows import PROBLEMS, Filter
 from campaigns.selectors.figures import Figures
+from campaigns.services import together
 from campaigns.services.accounts import PASSWORD_CODES
+from campaigns.services.watchdog import WATCHED
 from campaigns.states import FAMILY, AccountState, Family
+from migrator.recipes import recipe_of
 
 _S = AccountState
 
@@ -51,6 +54,7 @@ class Next(StrEnum):
     DECIDE = "decide"
     APPROVE = "approve"
     GO = "go"
+    NEXT_STEP = "next_step"  # together, step by step: all wait for a word
     RETRY = "retry"
 
 
@@ -60,6 +64,8 @@ class Pace:
 
     seconds_left: float | None
     locked_out: int  # users who are refused on both servers until somebody decides
+    locked_now: int = 0  # all who are refused on both servers at this moment
+    locked_since: datetime | None = None  # the longest of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,20 @@ class BatchPage:
     next: Next | None
     paused_because: str
     now: datetime
+
+    @property
+    def next_step(self) -> str:
+        """The step that all wait to take, in words; "" where the batch waits for nobody's word."""
+        if self.waits_for != "step":
+            return ""
+        position = together.waits_for_step(self.batch, self.now) or 0
+        step = recipe_of(self.batch.campaign.recipe, self.batch.campaign.steps).steps[position]
+        return words.step(step.kind, step.side or "")
+
+    @property
+    def can_stop(self) -> bool:
+        """True while anybody is being moved."""
+        return bool(self.figures.states[_S.CUTTING_OVER])
 
     @property
     def total(self) -> int:
@@ -241,6 +261,8 @@ def _pace(batch: Batch, figures: Figures, phase: Phase, waits_for: str, now: dat
         came=Count("pk", filter=lately),
         first=Min("state_since", filter=lately),
         locked=Count("pk", filter=Q(state__in=(_S.ATTENTION, _S.HELD), locked_at__isnull=False)),
+        now=Count("pk", filter=_LOCKED),
+        since=Min("locked_at", filter=_LOCKED),
     )
     left = sum(figures.states[state] for state in (_TO_COPY if phase is Phase.STAGING else _UNDER_WAY))
     is_going = phase is Phase.STAGING or (phase is Phase.MOVING and not waits_for)
@@ -248,7 +270,10 @@ def _pace(batch: Batch, figures: Figures, phase: Phase, waits_for: str, now: dat
     seconds = None
     if is_going and left and not _rests(batch) and through >= _SHARE * figures.accounts and found["came"] >= _FEWEST:
         seconds = left / found["came"] * max((now - found["first"]).total_seconds(), 1.0)
-    return Pace(seconds, found["locked"])
+    return Pace(seconds, found["locked"], found["now"], found["since"])
+
+
+_LOCKED: Final = Q(state__in=WATCHED, locked_at__isnull=False)
 
 
 def _rests(batch: Batch) -> bool:
@@ -301,6 +326,7 @@ def _next(batch: Batch, figures: Figures, phase: Phase, waits_for: str) -> Next 
         (Next.DECIDE, figures.families[Family.ATTENTION] > 0),
         (Next.APPROVE, waits_for == "canary"),
         (Next.GO, waits_for == "go" and figures.states[_S.READY] > 0),
+        (Next.NEXT_STEP, waits_for == "step"),
         (Next.RETRY, figures.families[Family.FAILED] > 0 and phase is not Phase.PLANNED),
     )
     return next((choice for choice, is_due in choices if is_due), None)

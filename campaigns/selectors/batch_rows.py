@@ -66,6 +66,7 @@ _COLUMNS: Final = (
     "target_login",
     "state",
     "owner",
+    "arrives_first",
     "step",
     "state_since",
     "not_before",

@@ -13,7 +13,7 @@ from campaigns.models import Account, Batch
 from campaigns.permissions import Verb
 from campaigns.selectors import batch_page
 from campaigns.selectors.batch_rows import Filter, matching
-from campaigns.services import acts
+from campaigns.services import acts, stopping
 from campaigns.services.acts import Act
 from campaigns.states import AccountState
 
@@ -32,6 +32,8 @@ class Whole(StrEnum):
     APPROVE = "approve"
     PAUSE = "pause"
     RESUME = "resume"
+    STOP = "stop_batch"
+    NEXT_STEP = "next_step"
 
 
 WHOLE_VERBS: Final = {
@@ -41,9 +43,11 @@ WHOLE_VERBS: Final = {
     Whole.APPROVE: Verb.CUT_OVER,
     Whole.PAUSE: Verb.RUN,
     Whole.RESUME: Verb.RUN,
+    Whole.STOP: Verb.CUT_OVER,
+    Whole.NEXT_STEP: Verb.CUT_OVER,
 }
 # Users notice these: nobody does them by one press of a button.
-_CONFIRMED: Final = (Whole.GO, Whole.APPROVE)
+_CONFIRMED: Final = (Whole.GO, Whole.APPROVE, Whole.STOP)
 # Buttons that stand for an act and all accounts that it is for.
 _SHORT: Final = {
     "retry_failed": (Act.RETRY, Filter(state="failed")),
@@ -262,6 +266,8 @@ _ACTS: Final[Mapping[Act, Callable[[int, int], _Words]]] = {
 
 
 def _ask_whole(batch: Batch, choice: Choice, act: Whole) -> Confirmation:
+    if act is Whole.STOP:
+        return _ask_stop(batch, choice)
     page = batch_page.view(batch)
     accounts = page.to_move
     is_go = act is Whole.GO
@@ -285,11 +291,52 @@ def _ask_whole(batch: Batch, choice: Choice, act: Whole) -> Confirmation:
     )
 
 
-def _effects_of_go(batch: Batch, is_go: bool) -> list[str]:
-    effects = [
-        gettext("Accounts that are copied ahead are moved to the new server, %(n)s at a time.")
-        % {"n": batch.parallel_cutovers}
+def _ask_stop(batch: Batch, choice: Choice) -> Confirmation:
+    found = stopping.effect(batch)
+    return Confirmation(
+        choice=choice,
+        account_ids=(),
+        accounts=found.back,
+        others=0,
+        affected=found.back,
+        title=gettext("Stop this batch?"),
+        button=gettext("Stop the batch"),
+        effects=_effects_of_stop(found),
+        undo=gettext(
+            "You can let it go on. Whoever goes back now rests until you let them go on; what is copied stays copied."
+        ),
+        wants_reason=False,
+        needs_reason=False,
+    )
+
+
+def _effects_of_stop(found: stopping.Effect) -> list[str]:
+    return [
+        _counted(
+            "No new starts: %(n)s account stays where it is.",
+            "No new starts: %(n)s accounts stay where they are.",
+            found.waiting,
+        ),
+        _counted(
+            "%(n)s user is being moved and goes back, to sign in as before.",
+            "%(n)s users are being moved and go back, to sign in as before.",
+            found.back,
+        ),
+        _counted(
+            "%(n)s user is switched already, or may be: their move is finished.",
+            "%(n)s users are switched already, or may be: their moves are finished.",
+            found.finishing,
+        ),
     ]
+
+
+def _effects_of_go(batch: Batch, is_go: bool) -> list[str]:
+    form = gettext("Accounts that are copied ahead are moved to the new server, %(n)s at a time.")
+    if batch.is_together:
+        form = gettext("All move together: each step is taken by all, %(n)s at a time, before the next begins.")
+    effects = [form % {"n": batch.parallel_cutovers}]
+    if batch.is_stepwise:
+        effects.append(gettext("The batch waits for your word before each step."))
     median = batch_page.median_lockout(batch)
     if median is None:
         effects.append(gettext("Each user is locked out for a short while. How long is measured from the first on."))

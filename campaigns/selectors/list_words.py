@@ -43,6 +43,8 @@ _REMARKS: Final[dict[str, Promise]] = {
     "list.unclear": gettext_lazy("%(sentence)s"),
     "list.too_long": gettext_lazy("“%(column)s” holds more than %(most)s characters. Shorten it."),
     "list.control": gettext_lazy("“%(column)s” holds a control character. Type it anew."),
+    "list.wrong_kind": gettext_lazy("%(name)s is a server of a kind that cannot be this side."),
+    "list.no_file_name": gettext_lazy("%(name)s cannot be the name of a file, so it does not lead to anybody's mail."),
     "list.no_server": gettext_lazy("There is no server of the name %(name)s. Write it as it stands under Servers."),
     "list.no_password": gettext_lazy(
         "No password for the %(side)s, and no administrator signs in there. Add the password, or let an administrator "

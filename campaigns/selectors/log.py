@@ -34,6 +34,7 @@ KINDS: Final = {
     "calls": gettext_lazy("Calls of users"),
     "batches": gettext_lazy("Batches"),
     "campaigns": gettext_lazy("Campaigns and lists"),
+    "alarms": gettext_lazy("Alarms"),
     "servers": gettext_lazy("Servers and connections"),
     "staff": gettext_lazy("Staff logins and this installation"),
 }
@@ -44,10 +45,11 @@ _BEGINNINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("account.call.", "account.operator."),
     "batches": ("batch.",),
     "campaigns": ("campaign.",),
+    "alarms": ("batch.alarm.", "alarm."),
     "servers": ("server.", "connector.", "address."),
     "staff": ("staff.", "user.", "installation."),
 }
-_WITHOUT_ACCOUNT: Final = frozenset({"batches", "campaigns", "servers", "staff"})
+_WITHOUT_ACCOUNT: Final = frozenset({"alarms", "batches", "campaigns", "servers", "staff"})
 _BY_PEOPLE: Final = frozenset({"calls"})
 
 _COLUMNS: Final = (

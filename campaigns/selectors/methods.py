@@ -9,18 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from campaigns.models import Campaign
+from campaigns.selectors.notices import ANSWERS, QUESTIONS
 
 Words = str | Promise
-
-QUESTIONS: Final[tuple[Words, ...]] = (
-    gettext_lazy("Can they read mail?"),
-    gettext_lazy("Can they send?"),
-    gettext_lazy("Does mail bounce?"),
-    gettext_lazy("Change in mail program?"),
-    gettext_lazy("Order of mail?"),
-    gettext_lazy("How long?"),
-    gettext_lazy("Way back?"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +97,54 @@ METHODS: Final = (
             gettext_lazy("Not needed. The old mailbox is never touched"),
         ),
     ),
+    Method(
+        "sims1",
+        "sims1",
+        False,
+        gettext_lazy("Stop, copy, start"),
+        gettext_lazy("The simplest way from files of mail: the old server is stopped for everybody, then copied."),
+        ANSWERS["sims1"],
+    ),
+    Method(
+        "sims2",
+        "sims2",
+        True,
+        gettext_lazy("New server first, old mail follows"),
+        gettext_lazy("Everybody crosses first and gets new mail there; old mail follows, batch by batch."),
+        ANSWERS["sims2"],
+    ),
+    Method(
+        "sims3",
+        "sims3",
+        True,
+        gettext_lazy("A server in front, mail held"),
+        gettext_lazy("The old name leads each person to the right server; mail is held while a batch is copied."),
+        ANSWERS["sims3"],
+    ),
+    Method(
+        "switching",
+        "switching",
+        False,
+        gettext_lazy("Two servers on one machine"),
+        gettext_lazy("The new server stands beside the old one, and takes its ports in the night."),
+        ANSWERS["switching"],
+    ),
+    Method(
+        "secondary",
+        "secondary",
+        True,
+        gettext_lazy("To a second domain"),
+        gettext_lazy("People become members of another domain of the new server, under their whole address."),
+        ANSWERS["secondary"],
+    ),
 )
 
 
 def method(recipe: str, is_governed: bool) -> Method:
     """Return the method of a recipe; one that has no page of its own is told as the nearest."""
-    return next((one for one in METHODS if (one.recipe, one.is_governed) == (recipe, is_governed)), METHODS[2])
+    of_recipe = [one for one in METHODS if one.recipe == recipe]
+    exact = next((one for one in of_recipe if one.is_governed == is_governed), None)
+    return exact or next(iter(of_recipe), METHODS[2])
 
 
 def method_of(campaign: Campaign) -> Method:

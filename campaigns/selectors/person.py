@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
 
+from campaigns.bridge import places
 from campaigns.models import Account, Event
 from campaigns.models.server import Security
 from campaigns.selectors import answers, words
@@ -67,7 +68,9 @@ def view(account: Account, now: datetime | None = None) -> PersonView:
     """Return what helpdesk sees of ``account``, which comes with its batch, campaign and servers."""
     state, owner = AccountState(account.state), Owner(account.owner)
     cause = cause_of(account.error_code, account.error_side)
-    what = answers.situation(state, owner, cause, is_locked=account.locked_at is not None)
+    what = answers.situation(
+        state, owner, cause, is_locked=account.locked_at is not None, arrives_first=account.arrives_first
+    )
     return PersonView(
         account=account,
         name=account.display_name or account.source_login,
@@ -149,6 +152,8 @@ def _settings(account: Account) -> Settings | None:
         return None
     is_new = account.owner == Owner.TARGET
     server, login = (account.target, account.target_login) if is_new else (account.source, account.source_login)
+    if not places.signs_in(server):
+        return None
     return Settings(
         side=account.owner,
         server=server.host,

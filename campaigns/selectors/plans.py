@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
+from campaigns.bridge import places
 from campaigns.models import Batch, Campaign, CampaignDraft, Connector, Server, User
 from campaigns.selectors import overview
 from campaigns.selectors.batch import BatchView, views_of
@@ -71,7 +72,8 @@ def ground() -> Ground:
 def only_servers() -> dict[str, Server]:
     """Return the two servers as old and new, the one set up first as the old one; nothing where there are others."""
     found = list(Server.objects.order_by("pk")[:3])
-    return {"source": found[0], "target": found[1]} if len(found) == 2 else {}
+    is_pair = len(found) == 2 and places.serves(found[0], "source") and places.serves(found[1], "target")
+    return {"source": found[0], "target": found[1]} if is_pair else {}
 
 
 def only_connectors() -> dict[str, int]:

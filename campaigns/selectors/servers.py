@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from campaigns.bridge import way_in
+from campaigns.bridge import beside, host_files, places, way_in
 from campaigns.bridge.connect import covers, hosts_of
 from campaigns.models import AllowedAddress, Campaign, Connector, Server
-from campaigns.selectors import trials, words
+from campaigns.selectors import kinds, trials, words
 from campaigns.selectors.trials import Trial
 from campaigns.services.connectors import REGISTRIES
 from campaigns.states import Family
@@ -31,6 +31,8 @@ ROOMS: Final = {
     Connector.Room.ROUTE.value: gettext_lazy("Route"),
     Connector.Room.SESSIONS.value: gettext_lazy("Sessions"),
     Connector.Room.HOLD.value: gettext_lazy("Hold for new mail"),
+    Connector.Room.POPULATION.value: gettext_lazy("Making accounts"),
+    Connector.Room.PUBLICATION.value: gettext_lazy("Publishing changes"),
 }
 _PLACES: Final = {
     "source": gettext_lazy("old server"),
@@ -39,6 +41,10 @@ _PLACES: Final = {
     "target_directory": gettext_lazy("directory of the new server"),
     "route": gettext_lazy("says who serves a person"),
     "source_sessions": gettext_lazy("ends sessions on the old server"),
+    "target_sessions": gettext_lazy("ends sessions on the new server"),
+    "hold": gettext_lazy("keeps new mail waiting"),
+    "population": gettext_lazy("makes accounts on the new server"),
+    "publication": gettext_lazy("publishes changes of a directory"),
 }
 
 
@@ -76,6 +82,7 @@ class ServerRow:
 
     id: int
     name: str
+    kind: str
     address: str
     security: str
     admin: str
@@ -126,13 +133,13 @@ def server(row: Server) -> ServerRow:
 def connectors() -> list[ConnectorRow]:
     """Return all connectors by room and name."""
     rows = Connector.objects.defer("secret").order_by("room", "name")
-    used, tested = _uses(_CONNECTOR_PLACES), trials.last_trials("connector")
+    used, tested = _uses(Campaign.CONNECTORS), trials.last_trials("connector")
     return [_connector(row, used[row.pk], tested.get(row.pk)) for row in rows]
 
 
 def connector(row: Connector) -> ConnectorRow:
     """Return one connector as its page tells of it."""
-    return _connector(row, _uses(_CONNECTOR_PLACES)[row.pk], trials.last_trial("connector", row.pk))
+    return _connector(row, _uses(Campaign.CONNECTORS)[row.pk], trials.last_trial("connector", row.pk))
 
 
 def standing(rows: Sequence[ServerRow | ConnectorRow]) -> str:
@@ -152,8 +159,9 @@ def standing(rows: Sequence[ServerRow | ConnectorRow]) -> str:
 
 def addresses() -> list[AddressRow]:
     """Return all allowed addresses by name, with the servers and connectors that they let us reach."""
-    servers = Server.objects.only("name", "host", "admin_access", "token_endpoint")
-    hosts = [(row.name, host) for row in servers for host in (row.host, way_in.token_host(row)) if host]
+    servers = Server.objects.only("name", "host", "admin_access", "token_endpoint", *beside.COLUMNS)
+    named = ((row.name, (row.host, way_in.token_host(row), *beside.hosts(row))) for row in servers)
+    hosts = [(name, host) for name, its in named for host in its if host]
     for name, options in Connector.objects.values_list("name", "options"):
         hosts += [(name, host) for host in hosts_of(options)]
     return [
@@ -174,9 +182,6 @@ def breaker(row: Server) -> Standing:
     return Standing(Family.ATTENTION, gettext("Tried with one account at a time"), cause)
 
 
-_CONNECTOR_PLACES: Final = ("source_directory", "target_directory", "route", "source_sessions")
-
-
 def _uses(places: Iterable[str]) -> defaultdict[int, tuple[Use, ...]]:
     used: defaultdict[int, tuple[Use, ...]] = defaultdict(tuple)
     for campaign in Campaign.objects.filter(closed_at=None).order_by("name"):
@@ -191,14 +196,15 @@ def _server(row: Server, uses: tuple[Use, ...], trial: Trial | None, allowed: li
     return ServerRow(
         id=row.pk,
         name=row.name,
-        address=f"{row.host}:{row.port}",
-        security=str(SECURITY[row.security]),
+        kind=str(kinds.KINDS[row.kind].label),
+        address=places.shown(row),
+        security="" if places.is_files(row) else str(SECURITY[row.security]),
         admin=row.admin_login,
         lanes=row.max_lanes,
         uses=uses,
         trial=trial,
         breaker=breaker(row),
-        is_allowed=any(covers(one, row.host) for one in allowed),
+        is_allowed=places.is_allowed(row.path) if row.path else any(covers(one, row.host) for one in allowed),
         exception=_exception(row),
     )
 
@@ -227,6 +233,8 @@ def _where(row: Connector) -> str:
     options = row.options
     for name in ("uris", "host", "path", "doveadm", "count"):
         given = options.get(name)
+        if host_files.reference(given):
+            return host_files.reference(given)
         if given:
             return " ".join(map(str, given)) if isinstance(given, list) else str(given)
     return "doveadm" if row.kind == "dovecot" else ""

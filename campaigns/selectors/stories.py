@@ -14,7 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from campaigns.models import Event
-from campaigns.selectors import words
+from campaigns.selectors import copying, words
+from campaigns.services import acceptance, copy_options, folder_trials, returns, void_goes
 from campaigns.states import AccountState
 from migrator.errors import CATALOGUE
 from migrator.journal import StepKind
@@ -24,7 +25,7 @@ Words = str | Promise
 Teller = Callable[[Data], str]
 
 # Actors that are no person: parts of Mailferry. Workers are named by process and machine.
-_PARTS: Final = frozenset({"ticker", "worker", "mailferry", ""})
+_PARTS: Final = frozenset({"ticker", "worker", "mailferry", "watchdog", ""})
 
 
 def story(event: Event) -> str:
@@ -84,6 +85,8 @@ _ROADS: Final[dict[tuple[str, AccountState], Words]] = {
     ("failed", AccountState.READY): gettext_lazy("Tried again: waits for its window once more."),
     ("held", AccountState.CUTTING_OVER): gettext_lazy("The move goes on."),
     ("attention", AccountState.CUTTING_OVER): gettext_lazy("The move goes on."),
+    ("done", AccountState.ROLLING_BACK): gettext_lazy("Is taken back to the old server."),
+    ("rolling_back", AccountState.DONE): gettext_lazy("Was not taken back: works on the new server as before."),
     ("rolling_back", AccountState.READY): gettext_lazy("Back on the old server, as before; still copied ahead."),
     ("rolling_back", AccountState.FAILED): gettext_lazy("Back on the old server, as before. Not moved."),
     ("rolling_back", AccountState.EXCLUDED): gettext_lazy("Back on the old server, as before. Left out of the move."),
@@ -91,6 +94,7 @@ _ROADS: Final[dict[tuple[str, AccountState], Words]] = {
 # Reasons that the sentence says already
 _SAID: Final = frozenset({"", "retry", "asked", "rolled_back"})
 _REASONS: Final[dict[str, Words]] = {
+    "taken_back": gettext_lazy("What had come to the new server since is there, too."),
     "stopped": gettext_lazy("Somebody had asked to stop."),
     "failures": gettext_lazy("Too many accounts did not move."),
 }
@@ -152,6 +156,11 @@ def _planned(data: Data) -> str:
     )
     inside = ngettext("in %(n)s folder.", "in %(n)s folders.", folders)
     return f"{form % {'n': f'{messages:,}'}} {inside % {'n': f'{folders:,}'}}"
+
+
+def folder_reason(code: str) -> str:
+    """Return why a folder gets another name, or is left out; the code where no words are known."""
+    return str(_RENAMED.get(code) or _LEFT_OUT.get(code) or code)
 
 
 def _folder_renamed(data: Data) -> str:
@@ -219,6 +228,52 @@ def _dates_from_headers(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", "")), **numbers}
 
 
+def _recent_copied(data: Data) -> str:
+    form = gettext("The mail of the last %(days)s days is on the new server (%(n)s messages); older mail follows.")
+    return form % {"days": f"{int(data.get('days', 0)):,}", "n": f"{int(data.get('messages', 0)):,}"}
+
+
+def _dates_not_kept(data: Data) -> str:
+    form = gettext(
+        "The new server keeps another date for messages than they came with, as seen in %(folder)s. Programs that "
+        "sort by arrival show them as new."
+    )
+    return form % {"folder": words.folder(data.get("folder", ""))}
+
+
+def _mail_removed(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "%(n)s message was removed from %(folder)s of the old mailbox.",
+        "%(n)s messages were removed from %(folder)s of the old mailbox.",
+        messages,
+    )
+    return form % {"folder": words.folder(data.get("folder", "")), "n": f"{messages:,}"}
+
+
+def _labels_unseen(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "The old server shows no folder for the label %(label)s: %(n)s message under it is copied as an archived one.",
+        "The old server shows no folder for the label %(label)s: %(n)s messages under it are copied as archived ones.",
+        messages,
+    )
+    return form % {"label": data.get("label", ""), "n": f"{messages:,}"}
+
+
+def _labels_hidden(data: Data) -> str:
+    if messages := int(data.get("messages", 0)):
+        form = gettext(
+            "The biggest folder shows exactly %(n)s messages: the owner's settings seem to limit folders by IMAP. "
+            "What is beyond is not seen."
+        )
+        return form % {"n": f"{messages:,}"}
+    return gettext(
+        "The old server does not show the folder of all mail: archived mail without a label is not seen. Its owner "
+        "can choose Show in IMAP in the settings of labels."
+    )
+
+
 def _uidl_format(data: Data) -> str:
     if not data.get("form"):
         return gettext("The user's programs that read by POP3 will fetch all mail again from the new server.")
@@ -255,6 +310,14 @@ def _counts_differ(data: Data) -> str:
     return form % {"folder": words.folder(data.get("folder", "")), **numbers}
 
 
+def _order_mixed(data: Data) -> str:
+    form = gettext(
+        "In %(folder)s %(count)s messages came to the new server before the old mail. In order of arrival they stand "
+        "before it; by date everything is in its place."
+    )
+    return form % {"folder": words.folder(data.get("folder", "")), "count": f"{int(data.get('messages', 0)):,}"}
+
+
 def _room_short(data: Data) -> str:
     needed, free = int(data.get("needed", 0)), int(data.get("free", 0))
     if data.get("resource") == "MESSAGE":
@@ -278,6 +341,70 @@ def _grant_lost(data: Data) -> str:
     return gettext("The folder %(folder)s was open to %(who)s; on the new server it is not.") % names
 
 
+def _pop_readers(data: Data) -> str:
+    numbers = {name: f"{int(data.get(name, 0)):,}" for name in ("again", "messages", "mixed")}
+    told = gettext("Programs that read by POP3 fetch %(again)s of %(messages)s messages again.") % numbers
+    if int(data.get("mixed", 0)):
+        told += (
+            " " + gettext("They take %(mixed)s messages for others that they have, and do not fetch them.") % numbers
+        )
+    return told
+
+
+def _pop_readers_unknown(data: Data) -> str:
+    told = gettext("Whether programs that read by POP3 will fetch mail again is not known.")
+    return f"{told} {_cause(data)}".strip()
+
+
+def _note_lost(data: Data) -> str:
+    names = {"folder": words.folder(data.get("folder", "")), "entry": data.get("entry", "")}
+    if not names["entry"]:
+        return gettext("The old server does not tell what is noted on the folder %(folder)s.") % names
+    if data.get("is_taken"):
+        return gettext("The folder %(folder)s has another note %(entry)s on the new server, which stays.") % names
+    return gettext("The note %(entry)s on the folder %(folder)s is not set on the new server.") % names
+
+
+def _scripts_copied(data: Data) -> str:
+    scripts = int(data.get("scripts", 0))
+    form = ngettext("%(n)s Sieve script is looked through.", "%(n)s Sieve scripts are looked through.", scripts)
+    sentence = form % {"n": f"{scripts:,}"}
+    if data.get("active"):
+        sentence += " " + gettext("Active is %(script)s, as on the old server.") % {"script": data["active"]}
+    return sentence
+
+
+def _scripts_absent(data: Data) -> str:
+    return f"{gettext('No Sieve scripts are copied.')} {_cause(data)}".strip()
+
+
+def _script_left_behind(data: Data) -> str:
+    form = gettext("The Sieve script %(script)s: %(reason)s.")
+    reason = _SCRIPT_ENDS.get(data.get("reason", ""), data.get("reason", ""))
+    sentence = form % {"script": data.get("script", ""), "reason": reason}
+    if data.get("missing"):
+        sentence += " " + gettext("It needs what is not offered there: %(missing)s.") % {"missing": data["missing"]}
+    is_said = (data.get("error") or {}).get("code") in _SAID_BY_ENDS
+    return sentence if is_said else f"{sentence} {_cause(data)}".strip()
+
+
+def _script_renamed(data: Data) -> str:
+    form = gettext("The Sieve script %(script)s is called %(target)s on the new server.")
+    return form % {"script": data.get("script", ""), "target": data.get("target", "")}
+
+
+def _script_folder_renamed(data: Data) -> str:
+    form = gettext(
+        "The Sieve script %(script)s files into %(folder)s, which is called %(target)s on the new server: its owner "
+        "must change it."
+    )
+    return form % {name: data.get(name, "") for name in ("script", "folder", "target")}
+
+
+def _survey_stopped(data: Data) -> str:
+    return f"{gettext('The check before copying ended early.')} {_cause(data)}".strip()
+
+
 def _reconnecting(data: Data) -> str:
     return f"{_cause(data)} {gettext('Connecting again.')}".strip()
 
@@ -296,7 +423,17 @@ _RENAMED: Final[dict[str, Words]] = {
     "rule": gettext_lazy("a rule says so"),
     "guessed_prefix": gettext_lazy("the prefix that all folders share is left off"),
 }
+_SCRIPT_ENDS: Final[dict[str, Words]] = {
+    "refused": gettext_lazy("the new server does not take it"),
+    "unreadable": gettext_lazy("the old server does not hand it out"),
+    "other_there": gettext_lazy("the new mailbox has another of this name, which stays"),
+    "removed_there": gettext_lazy("it was removed from the new mailbox, and stays so"),
+    "not_active": gettext_lazy("it is there, and not active"),
+    "switched_there": gettext_lazy("it is there; its owner switched it off, or another on"),
+}
+_SAID_BY_ENDS: Final = ("sieve.refused", "sieve.unreadable")
 _REPAIRS: Final[dict[str, Words]] = {
+    "pop-name": gettext_lazy("the name by which POP3 programs know it put in"),
     "nul": gettext_lazy("NUL characters replaced"),
     "line-ends": gettext_lazy("line ends made whole"),
     "mbox-line": gettext_lazy("the line of an old mail file taken off its beginning"),
@@ -311,6 +448,7 @@ _LEFT_OUT: Final[dict[str, Words]] = {
     "unspeakable_name": gettext_lazy("its name holds characters that no mail program can name"),
     "virtual": gettext_lazy("it only shows messages of other folders"),
     "skipped": gettext_lazy("a rule says so"),
+    "groupware": gettext_lazy("it holds no mail but calendars, contacts or the like"),
     "not_subscribed": gettext_lazy("only subscribed folders are copied"),
     "listed_twice": gettext_lazy("the old server lists it under another name, too"),
 }
@@ -327,6 +465,13 @@ def _caused(words_: Words) -> Teller:
 def _reasoned(words_: Words) -> Teller:
     """Return a teller of a sentence after which its reason follows."""
     return lambda data: _with_reason(str(words_), str(data.get("reason", "")))
+
+
+def _said_go(data: Data) -> str:
+    told = gettext("Said go: accounts move from now on, within their window.")
+    if not data.get("despite"):
+        return told
+    return _with_reason(f"{told} {gettext('Something that is needed was not well.')}", str(data["despite"]))
 
 
 def _noted(words_: Words) -> Teller:
@@ -367,6 +512,24 @@ def _rule_cleared(data: Data) -> str:
     return gettext("The rule for the folder %(folder)s is gone.") % {"folder": words.folder(data.get("folder", ""))}
 
 
+def _copying_changed(data: Data) -> str:
+    told = {"fields": copying.changed_fields(data), "n": data.get("version", 1)}
+    return gettext("How mail is copied was changed (version %(n)s): %(fields)s.") % told
+
+
+def _folders_tried(data: Data) -> str:
+    told = {"accounts": ", ".join(map(str, data.get("accounts", ())))}
+    return gettext("The folders of %(accounts)s were listed, to try rules on them.") % told
+
+
+def _batch_step(data: Data) -> str:
+    step, accounts = str(data.get("step", "")), int(data.get("accounts", 0))
+    form = ngettext(
+        "%(n)s account takes the next step: %(step)s.", "%(n)s accounts take the next step: %(step)s.", accounts
+    )
+    return form % {"n": f"{accounts:,}", "step": words.STEPS.get(step, step)}
+
+
 def _filled(data: Data) -> str:
     accounts = int(data.get("accounts", 0))
     return ngettext("%(n)s account came in.", "%(n)s accounts came in.", accounts) % {"n": f"{accounts:,}"}
@@ -381,6 +544,48 @@ def _imported(data: Data) -> str:
     )
     parts = [form % {"n": f"{int(data[kind]):,}"} for kind, form in kinds if data.get(kind)]
     return gettext("A list was taken in: %(parts)s.") % {"parts": ", ".join(parts) or gettext("nothing new")}
+
+
+def _acceptance_passed(data: Data) -> str:
+    form = gettext("Signed in as the user, to see whether all is well: %(n)s messages are there.")
+    return form % {"n": f"{int(data.get('messages', 0)):,}"}
+
+
+def _alarm_raised(data: Data) -> str:
+    accounts = int(data.get("accounts", 0))
+    if data.get("kind") == "held":
+        form = ngettext(
+            "Alarm: mail of %(n)s user is held longer than allowed.",
+            "Alarm: mail of %(n)s users is held longer than allowed.",
+            accounts,
+        )
+    else:
+        form = ngettext(
+            "Alarm: %(n)s user is locked out longer than allowed.",
+            "Alarm: %(n)s users are locked out longer than allowed.",
+            accounts,
+        )
+    return form % {"n": f"{accounts:,}"}
+
+
+def _looked_since(data: Data) -> str:
+    messages = int(data.get("messages", 0))
+    form = ngettext(
+        "Looked what would go back: %(n)s message came to the new server since.",
+        "Looked what would go back: %(n)s messages came to the new server since.",
+        messages,
+    )
+    return form % {"n": f"{messages:,}"}
+
+
+def _source_mail_removed(data: Data) -> str:
+    removed, kept = int(data.get("removed", 0)), sum(map(int, (data.get("kept") or {}).values()))
+    form = ngettext(
+        "%(n)s message was removed from the old server after its copy was read again; %(kept)s were kept.",
+        "%(n)s messages were removed from the old server after their copies were read again; %(kept)s were kept.",
+        removed,
+    )
+    return form % {"n": f"{removed:,}", "kept": f"{kept:,}"}
 
 
 _STORIES: Final[dict[str, Words | Teller]] = {
@@ -412,6 +617,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.folder.left_out": _folder_left_out,
     "account.folder.failed": _folder_failed,
     "account.folder.counts_differ": _counts_differ,
+    "account.folder.order_mixed": _order_mixed,
     "account.message.left_behind": _left_behind,
     "account.message.altered": _altered,
     "account.message.repaired": _repaired,
@@ -419,26 +625,73 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.target.room_short": _room_short,
     "account.flags.renamed": _flags_renamed,
     "account.dates.from_headers": _dates_from_headers,
+    "account.pass.recent_copied": _recent_copied,
+    "account.target.dates_not_kept": _dates_not_kept,
+    "account.mail.removed": _mail_removed,
+    "account.labels.unseen": _labels_unseen,
+    "account.labels.hidden": _labels_hidden,
     "account.source.uidl_format": _uidl_format,
     "account.folder.fields_missing": _fields_missing,
     "account.store.exposed": _store_exposed,
     "account.file.skipped": _file_skipped,
     "account.grant.lost": _grant_lost,
+    "account.pop.readers": _pop_readers,
+    "account.pop.readers_unknown": _pop_readers_unknown,
+    "account.note.lost": _note_lost,
+    "account.scripts.copied": _scripts_copied,
+    "account.scripts.absent": _scripts_absent,
+    "account.scripts.failed": _caused(gettext_lazy("The Sieve scripts did not come to their end.")),
+    "account.script.left_behind": _script_left_behind,
+    "account.script.renamed": _script_renamed,
+    "account.script.folder_renamed": _script_folder_renamed,
+    returns.LOOKED: _looked_since,
+    returns.LOOKED_AT_MANY: _looked_since,
+    "account.source_mail.removed": _source_mail_removed,
+    "batch.retirement.asked": _reasoned(gettext_lazy("Asked that the mail be removed from the old server.")),
+    "batch.retirement.approved": gettext_lazy("Approved that the mail be removed from the old server."),
+    "batch.retirement.withdrawn": gettext_lazy("Withdrew it: nothing more is removed from the old server."),
     "batch.created": gettext_lazy("Batch made."),
     "batch.filled": _filled,
     "batch.split": gettext_lazy("Cut the batch into smaller ones."),
     "batch.planned": gettext_lazy("Times or limits of the batch set."),
     "batch.started": gettext_lazy("Started the batch: checks and copying ahead."),
-    "batch.go": gettext_lazy("Said go: accounts move from now on, within their window."),
+    "batch.go": _said_go,
     "batch.go_withdrawn": gettext_lazy("Withdrew the go: no more moves begin."),
+    void_goes.VOID: gettext_lazy("The go counts no more: the method, a server or a connection was changed meanwhile."),
     "batch.canary_passed": gettext_lazy("Approved the first few: the others follow."),
+    acceptance.PASSED: _acceptance_passed,
+    acceptance.FAILED: _caused(gettext_lazy("Signed in as the user, to see whether all is well: it is not.")),
+    "batch.alarm.raised": _alarm_raised,
+    "batch.alarm.ended": gettext_lazy("The alarm is over: nobody waits longer than allowed any more."),
+    "batch.alarm.acknowledged": gettext_lazy("Said that the alarm was seen."),
+    "alarm.test.sent": _about(gettext_lazy("Sent a test alarm by %(called)s."), "called"),
+    "alarm.test.acknowledged": _about(gettext_lazy("Read the test alarm that came by %(called)s."), "called"),
+    "alarm.channel.created": _about(gettext_lazy("Way out for alarms %(called)s added."), "called"),
+    "alarm.channel.changed": _about(gettext_lazy("Way out for alarms %(called)s changed."), "called"),
+    "alarm.channel.removed": _about(gettext_lazy("Way out for alarms %(called)s taken away."), "called"),
+    "batch.step": _batch_step,
     "batch.paused": _reasoned(gettext_lazy("Paused the batch.")),
     "batch.resumed": gettext_lazy("Resumed the batch."),
     "batch.proof.taken": gettext_lazy("Took the signed proof of the batch."),
     "account.proof.taken": gettext_lazy("Took the signed proof of the account."),
     "proof.key_made": gettext_lazy("The key that signs proofs was made."),
+    "batch.survey.asked": gettext_lazy("Asked for a check of the batch before it is copied."),
+    "batch.survey.ended": gettext_lazy("The check before copying is through."),
+    "batch.survey.stopped": _survey_stopped,
+    "batch.by_hand.looked": gettext_lazy("Looked whether a step that a person does was done: not yet."),
+    "batch.by_hand.confirmed": gettext_lazy("Looked whether a step that a person does was done: it was."),
+    "batch.by_hand.recorded": _reasoned(gettext_lazy("Recorded a step as done by hand.")),
+    "batch.by_hand.withdrawn": gettext_lazy("Took back that a step was done."),
+    "campaign.places.changed": gettext_lazy("Names and ports of the campaign changed."),
+    "campaign.programs.looked": gettext_lazy("Looked what mail programs will notice."),
+    "campaign.programs.failed": gettext_lazy("Looked what mail programs will notice: it could not be seen."),
+    "campaign.clients.read": gettext_lazy("A log of the old server was read: who still uses it."),
+    "campaign.clients.forgotten": gettext_lazy("Forgot who was seen to use the old server."),
     "batch.ended": gettext_lazy("The batch has ended: nothing more happens without a person."),
     "campaign.created": gettext_lazy("Campaign made."),
+    copy_options.OF_CAMPAIGN: _copying_changed,
+    copy_options.OF_ACCOUNT: _copying_changed,
+    folder_trials.TRIED: _folders_tried,
     "campaign.configured": gettext_lazy("Name, method or options of the campaign changed."),
     "campaign.list_imported": _imported,
     "list.refused_exported": gettext_lazy("The refused rows of a list were downloaded, to be mended."),

@@ -49,6 +49,7 @@ _FAMILIES: Final = {
 _WORST_FIRST: Final = (Family.FAILED, Family.ATTENTION, Family.WAITING, Family.DONE)
 _LACKS: Final = {
     "changes": gettext_lazy("It does not tell what changed since the last look, so each pass reads all flags anew."),
+    "names": gettext_lazy("It gives messages no lasting names, so each pass reads the whole mailbox anew."),
     "places": gettext_lazy("It does not tell where it stored a message; Mailferry looks for it instead."),
 }
 
@@ -182,7 +183,7 @@ def _day(at: float | None) -> str:
 def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
     match look:
         case "reach":
-            return gettext("It answers.")
+            return gettext("The folder is there.") if code == "folder" else gettext("It answers.")
         case "encryption":
             return _encryption(code, facts)
         case "product":
@@ -190,6 +191,8 @@ def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
             return known if code == "known" else gettext("Not one that is known by name. It is treated with care.")
         case "abilities":
             lacks = [str(_LACKS[name]) for name in facts.get("lacks", ()) if name in _LACKS]
+            if code == "pop3":
+                return " ".join(lacks) or gettext("Each message has a lasting name: what was copied is known again.")
             return " ".join(lacks) or gettext("It tells what changed, and where it stored each message.")
         case "limits":
             return _limits(facts)
@@ -240,20 +243,45 @@ def _door(look: str, code: str, facts: Mapping[str, Any]) -> str:
         return gettext("Not looked at: no account was named to try it with.")
     if code == "password":
         return gettext("Not looked at: there is neither an administrator nor a password for the account.")
-    folders = facts.get("folders", 0)
-    counted = ngettext("%(n)d folder", "%(n)d folders", folders) % {"n": folders}
+    counted = _counted(facts)
     if look == "admin":
         return gettext("The administrator opens the account's mailbox: %(counted)s.") % {"counted": counted}
     return gettext("The account signs in itself: %(counted)s.") % {"counted": counted}
 
 
+def _counted(facts: Mapping[str, Any]) -> str:
+    if "messages" in facts:
+        messages = facts["messages"]
+        return ngettext("%(n)d message", "%(n)d messages", messages) % {"n": messages}
+    folders = facts.get("folders", 0)
+    return ngettext("%(n)d folder", "%(n)d folders", folders) % {"n": folders}
+
+
 def _found(code: str, facts: Mapping[str, Any]) -> str:
+    if code == "account":
+        return gettext("Not looked at: no account was named to try it with.")
+    if code == "files":
+        folders = ngettext("%(n)d folder", "%(n)d folders", facts["folders"]) % {"n": facts["folders"]}
+        return gettext("Its mail can be read: %(messages)s in %(folders)s.") % {
+            "messages": _counted(facts),
+            "folders": folders,
+        }
     held = ", ".join(f"{name} {_shown(value)}" for name, value in facts.get("values", {}).items())
     sentences = {
+        "recipient": gettext("Mail for it is taken."),
+        "exposed": gettext("Everybody on that machine may read this mail."),
+        "exposed_to_writing": gettext("Everybody on that machine may read and change this mail."),
+        "file_skipped": gettext("A file that is not read as mail is left out."),
         "open": gettext("Found, and may sign in (%(held)s)."),
         "closed": gettext("Found, and is refused at sign-in (%(held)s)."),
         "served_by_source": gettext("Found, and served by the old server (%(held)s)."),
         "served_by_target": gettext("Found, and served by the new server (%(held)s)."),
+        "held": gettext("Found, and new mail waits (%(held)s)."),
+        "not_held": gettext("Found, and new mail is delivered (%(held)s)."),
+        "account_there": gettext("The account is there."),
+        "account_absent": gettext("The account is not there yet: it would be made."),
+        "published": gettext("What servers read of it is up to date."),
+        "publish.behind": gettext("What servers read of it is not up to date yet."),
         "route.elsewhere": gettext("Found, but sent to neither of the two servers (%(held)s)."),
     }
     if code == "sessions":

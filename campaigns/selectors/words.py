@@ -99,6 +99,17 @@ WAITS_FOR: Final = {
     "window": gettext_lazy("waits for its window"),
     "canary": gettext_lazy("waits until the first few are approved"),
     "slot": gettext_lazy("waits for its turn"),
+    "step": gettext_lazy("waits for a word before the next step"),
+    "others": gettext_lazy("waits until all have taken this step"),
+}
+# What proves a step that only a person can do.
+CHECKS: Final = {
+    "both_listen": gettext_lazy("both servers answer"),
+    "port_closed": gettext_lazy("the old server is stopped"),
+    "no_new_mail": gettext_lazy("nothing arrives on the old server"),
+    "ports_open": gettext_lazy("the new server has the usual ports"),
+    "queue_empty": gettext_lazy("the old server has sent everything"),
+    "dns": gettext_lazy("the names are changed"),
 }
 # Which side a step is about makes another word of it.
 _STEPS_OF_SIDE: Final[dict[tuple[str, str], object]] = {
@@ -117,6 +128,8 @@ OUTCOMES: Final = {
     Outcome.MARKED_DELETED: gettext_lazy("It is marked as deleted in the old mailbox."),
     Outcome.REPAIRED: gettext_lazy("Copied, repaired: the new server had refused it as it was."),
     Outcome.FILTERED: gettext_lazy("It is outside the dates and sizes that were asked for."),
+    Outcome.BY_LABEL: gettext_lazy("It is the same message as one in another folder, and counted there."),
+    Outcome.DUPLICATE: gettext_lazy("It is equal to another one of the same folder, which is stored once."),
     Outcome.UNCONFIRMED: gettext_lazy("It was sent, and the answer was lost. Nobody knows here whether it arrived."),
 }
 SIDES: Final = {"source": gettext_lazy("old server"), "target": gettext_lazy("new server")}
@@ -174,6 +187,13 @@ def family_counted(family: Family, accounts: int) -> str:
     return forms[family]
 
 
+def person_step(check: str) -> str:
+    """Return the name of a step that waits for a person, with what proves it."""
+    if check not in CHECKS:
+        return str(STEPS["person"])
+    return gettext("Wait for a person: %(check)s") % {"check": CHECKS[check]}
+
+
 def step(kind: str, side: str = "") -> str:
     """Return the name of a step of a move. ``kind``: a StepKind."""
     return str(_STEPS_OF_SIDE.get((kind, side)) or STEPS[kind])
@@ -207,6 +227,11 @@ def cause(code: str, side: str = "", facts: Mapping[str, object] | None = None) 
 def cure(code: str, side: str = "", facts: Mapping[str, object] | None = None) -> str:
     """Return what to do about an error."""
     return _worded(CATALOGUE.get(code, CATALOGUE["unknown"]).next_step, side, facts)
+
+
+def of_server(message: str, side: str) -> str:
+    """Return the engine's sentence ``message`` with the server it speaks of named as pages do."""
+    return _worded(message, side, None)
 
 
 def decision() -> str:

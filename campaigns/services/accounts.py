@@ -15,16 +15,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from campaigns.bridge.lease import STOPPABLE, Lease, LeaseLost, take_owner, write
-from campaigns.models import Account, Batch, BatchCount, MovedHour
+from campaigns.bridge.lease import ARRIVING, STOPPABLE, Lease, LeaseLost, take_owner, write
+from campaigns.models import Account, Batch, BatchCount, Campaign, JournalEntry, MovedHour
 from campaigns.services import breakers, campaigns, secrets
 from campaigns.services.events import Actor, record
 from campaigns.services.refusals import Refused
 from campaigns.states import TRANSITIONS, AccountState, Owner
 from migrator.errors import MigratorError, Patience, Radius, Side
+from migrator.journal import EntryStatus, StepKind
 
 __all__ = [
     "NoSuchEdge",
@@ -32,6 +33,7 @@ __all__ = [
     "StateChanged",
     "Verdict",
     "exclude",
+    "is_home",
     "request_stop",
     "resolve",
     "resume",
@@ -59,12 +61,18 @@ SHARED_PAUSE_SECONDS: Final = 60.0
 STRANGERS: Final = "pair.strangers"  # the target holds another person's mail
 PASSWORD_CODES: Final = frozenset({"sign_in.refused", "sign_in.passwords_off", "sign_in.password_expired"})
 
+
+def _of_campaign(column: str) -> Subquery:
+    return Subquery(Campaign.objects.filter(pk=OuterRef("campaign_id")).values(column)[:1])
+
+
 NO_ERROR: Final[dict[str, Any]] = {"error_code": "", "error_side": "", "error_reply": "", "error_at": None}
 _FRESH: Final[dict[str, Any]] = {**NO_ERROR, "attempts": 0, "not_before": None}
 _COLUMNS_OF_EDGE: Final[dict[str, dict[str, Any]]] = {
     "b": _FRESH,
     "c": _FRESH,
-    "f": {"cutover": F("cutover") + 1},
+    # What is undone later is what was done then, however the campaign has been changed since.
+    "f": {"cutover": F("cutover") + 1, "night_recipe": _of_campaign("recipe"), "night_steps": _of_campaign("steps")},
     "g": _FRESH,
     "l": _FRESH,
     "n": {**_FRESH, "is_stopped": False},
@@ -118,7 +126,7 @@ def transition(
 def _columns_of_edge(edge: str, start: AccountState, end: AccountState) -> dict[str, Any]:
     columns = {"waiting_for": "person" if end in (_S.HELD, _S.ATTENTION) else "", **_COLUMNS_OF_EDGE.get(edge, {})}
     if end in (_S.READY, _S.DONE, _S.FAILED, _S.EXCLUDED):
-        columns["step"] = ""
+        columns |= {"step": "", "return_asked_at": None}
     if end is _S.FAILED:
         columns["resume_state"] = start if start in (_S.CHECKING, _S.STAGING) else _S.READY
     return columns
@@ -217,6 +225,13 @@ def _error_columns(account: Account, error: MigratorError, now: datetime) -> dic
     if error.code in PASSWORD_CODES and sealed:
         columns["refused_secret"] = secrets.fingerprint(bytes(sealed))
     return columns
+
+
+def remember_refused(account: Account, error: MigratorError) -> None:
+    """Note that a server refused the stored password of ``account``, so that it is not sent again. Not its state."""
+    columns = _error_columns(account, error, timezone.now())
+    if refused := columns.get("refused_secret"):
+        Account.objects.filter(pk=account.pk).update(refused_secret=refused)
 
 
 def _is_shared(error: MigratorError) -> bool:
@@ -345,13 +360,16 @@ def request_stop(account_id: int, *, actor: Actor) -> None:
     During a cutover the worker goes back first: nobody stays locked out because an account was stopped.
     """
     account = Account.objects.get(pk=account_id)
-    if account.owner != Owner.SOURCE:
+    if not is_home(account):
         raise Refused("account.past_switch")
-    rows = Account.objects.filter(pk=account_id, owner=Owner.SOURCE)
+    rows = Account.objects.filter(pk=account_id, owner=account.owner)
     with transaction.atomic():
-        resting = rows.filter(lease_until=None, state__in=STOPPABLE).update(is_stopped=True)
-        worked_on = rows.filter(lease_until__isnull=False, state__in=STOPPABLE) | rows.filter(state=_S.CUTTING_OVER)
-        if not resting and not worked_on.update(stop_requested=True):
+        # Who is on the way to the new server goes back, too: they are locked out meanwhile.
+        resting = rows.filter(~ARRIVING, lease_until=None, state__in=STOPPABLE).update(is_stopped=True)
+        moving = rows.filter(Q(state=_S.CUTTING_OVER) | ARRIVING)
+        worked_on = rows.filter(lease_until__isnull=False, state__in=STOPPABLE) | moving
+        # Who waits, for others or a person, is not left waiting.
+        if not resting and not worked_on.update(stop_requested=True, not_before=None):
             raise Refused("account.cannot_stop")
         _tell(account, "account.stop_requested", actor)
 
@@ -369,9 +387,15 @@ def resume(account_id: int, *, actor: Actor) -> None:
 def exclude(account_id: int, *, actor: Actor, reason: str = "") -> None:
     """Leave an account out of the move. Nothing is disabled, held or worked on then. Raises ``Refused``."""
     state = _state(account_id)
-    if state not in (_S.NEW, _S.READY, _S.FAILED):
+    if state not in (_S.NEW, _S.READY, _S.FAILED) or _is_shut_out_on_the_way(account_id):
         raise Refused("account.cannot_exclude")
     _ask(account_id, expect=state, to=_S.EXCLUDED, actor=actor, reason=reason)
+
+
+def _is_shut_out_on_the_way(account_id: int) -> bool:
+    """True for who came first to the target, failed on the way there, and may be locked out on both servers."""
+    rows = Account.objects.filter(pk=account_id, state=_S.FAILED, arrives_first=True)
+    return rows.filter(Q(locked_at__isnull=False) | Q(owner=Owner.UNKNOWN)).exists()
 
 
 def take_in(account_id: int, *, actor: Actor, reason: str = "") -> None:
@@ -385,13 +409,24 @@ def _state(account_id: int) -> AccountState:
     return AccountState(Account.objects.values_list("state", flat=True).get(pk=account_id))
 
 
+def is_home(account: Account) -> bool:
+    """True when the user is where a night that is undone leaves them.
+
+    That is the source, but for who came to the target before their old mail did: they go on there without it, once
+    they have arrived.
+    """
+    has_arrived = account.state not in (_S.CHECKING, _S.DONE)
+    is_there = account.arrives_first and account.owner == Owner.TARGET and has_arrived
+    return account.owner == Owner.SOURCE or is_there
+
+
 def roll_back(account_id: int, *, actor: Actor, reason: str = "") -> None:
     """Let the user back to the source, before the switch. A worker that is at it is asked to. Raises ``Refused``."""
     account = Account.objects.get(pk=account_id)
     state = AccountState(account.state)
     if state not in (_S.CUTTING_OVER, _S.HELD):
         raise Refused("account.past_switch" if state is _S.DONE else "account.nothing_to_undo")
-    if account.owner != Owner.SOURCE:
+    if not is_home(account):
         raise Refused("account.past_switch")
     if account.lease_until is not None:
         request_stop(account_id, actor=actor)
@@ -411,19 +446,29 @@ class Verdict(StrEnum):
 def resolve(account_id: int, verdict: Verdict, *, actor: Actor, reason: str) -> None:
     """Decide about an account that waits for a decision. ``reason`` is kept. Raises ``Refused``.
 
-    Rolling back needs the proof that the user is still on the source. To say by hand where the user is settles it.
+    Rolling back needs the proof that the user is still on the source. To say by hand where the user is settles it; that
+    is refused while new mail is held: nobody would look after it any more, and in the end it would be returned.
     """
     account = Account.objects.get(pk=account_id)
     if account.state != _S.ATTENTION:
         raise Refused("account.no_decision_needed")
     if not reason.strip():
         raise Refused("account.reason_missing")
-    if verdict is Verdict.BACK and account.owner != Owner.SOURCE:
+    if verdict is Verdict.BACK and not is_home(account) and account.return_asked_at is None:
         raise Refused("account.owner_not_source")
+    if verdict in (Verdict.ON_SOURCE, Verdict.ON_TARGET) and _is_held(account):
+        raise Refused("account.mail_held")
     to, columns = _DECISIONS[verdict]
     with transaction.atomic():
         _ask(account_id, expect=_S.ATTENTION, to=to, actor=actor, reason=reason, **columns)
         _tell(account, "account.resolved", actor, verdict=verdict, owner=columns.get("owner", ""), reason=reason)
+
+
+def _is_held(account: Account) -> bool:
+    """Return whether new mail may wait for the user: somebody held it, and it is not proved to flow again."""
+    entries = JournalEntry.objects.filter(account=account, cutover=account.cutover)
+    held = entries.filter(kind=StepKind.HOLD).exclude(status=EntryStatus.UNDONE).count()
+    return held > entries.filter(kind=StepKind.RELEASE, status=EntryStatus.DONE).count()
 
 
 _DECISIONS: Final[dict[Verdict, tuple[AccountState, dict[str, Any]]]] = {

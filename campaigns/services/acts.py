@@ -18,7 +18,7 @@ from campaigns.permissions import Verb
 from campaigns.services import accounts
 from campaigns.services.events import Actor
 from campaigns.services.refusals import Refused
-from campaigns.states import AccountState, Owner
+from campaigns.states import AccountState
 
 _S = AccountState
 
@@ -75,7 +75,7 @@ def _may_retry(account: Account) -> bool:
 
 
 def _may_stop(account: Account) -> bool:
-    is_there = account.owner == Owner.SOURCE and account.state in (*STOPPABLE, _S.CUTTING_OVER)
+    is_there = accounts.is_home(account) and account.state in (*STOPPABLE, _S.CUTTING_OVER)
     return is_there and not account.is_stopped and not account.stop_requested
 
 
@@ -84,7 +84,7 @@ def _may_leave_out(account: Account) -> bool:
 
 
 def _may_let_back(account: Account) -> bool:
-    return account.state in (_S.CUTTING_OVER, _S.HELD) and account.owner == Owner.SOURCE
+    return account.state in (_S.CUTTING_OVER, _S.HELD) and accounts.is_home(account)
 
 
 def _may_vouch(account: Account) -> bool:

@@ -6,12 +6,13 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from campaigns.bridge import way_in
+from campaigns.bridge import beside, way_in
 from campaigns.bridge.connect import covers, hosts_of
-from campaigns.models import AllowedAddress, Connector, Server
+from campaigns.models import AlarmChannel, AllowedAddress, Connector, Server
 from campaigns.services.events import Actor, record
 from campaigns.services.refusals import Refused
 
@@ -88,7 +89,17 @@ def _is_encodable(host: str) -> bool:
 
 
 def _needed() -> Iterator[str]:
-    for server in Server.objects.only("host", "admin_access", "token_endpoint"):
-        yield from filter(None, (server.host, way_in.token_host(server)))
+    for server in Server.objects.only("host", "admin_access", "token_endpoint", *beside.COLUMNS):
+        yield from filter(None, (server.host, way_in.token_host(server), *beside.hosts(server)))
     for options in Connector.objects.values_list("options", flat=True):
         yield from hosts_of(options)
+    for channel in AlarmChannel.objects.all():
+        yield from filter(None, hosts_of_channel(channel))
+
+
+def hosts_of_channel(channel: AlarmChannel) -> Iterator[str]:
+    """Yield the hosts that a way out for alarms talks to."""
+    if channel.kind == AlarmChannel.Kind.WEBHOOK:
+        yield urlsplit(str(channel.options.get("url", ""))).hostname or ""
+    elif channel.kind == AlarmChannel.Kind.MAIL:
+        yield str(channel.options.get("host", ""))

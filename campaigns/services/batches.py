@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, F, Max, Sum
 from django.utils import timezone
 
+from campaigns.bridge.lease import LOCKED_OUT
 from campaigns.models import Account, Batch, BatchCount, Campaign
 from campaigns.services.campaigns import require_open
 from campaigns.services.events import Actor, record
@@ -23,6 +24,8 @@ _ROWS_AT_ONCE: Final = 500
 
 # Accounts in these count as failed where a batch brakes by itself.
 FAILURES: Final = (AccountState.FAILED, AccountState.HELD, AccountState.ATTENTION)
+
+MODES: Final = ("is_together", "is_stepwise")
 
 # What may be set of a batch, and its range.
 LIMITS: Final = {
@@ -63,9 +66,12 @@ def cut(
     actor: Actor,
     size: int = SIZE,
     timetable: Timetable | None = None,
+    is_by_domain: bool = False,
     **limits: int,
 ) -> list[Batch]:
     """Store ``accounts``, in their order, in as many batches of ``size`` as they need, all or nothing.
+
+    ``is_by_domain``: nobody shares a batch with people of another domain (of the new server), whose name it bears.
 
     The accounts are not stored yet; campaign and batch are filled in, and their servers where they name none.
     ``limits`` are those of LIMITS. Raises ``Refused``, and ``IntegrityError`` for a mailbox that is there already.
@@ -79,12 +85,23 @@ def cut(
         require_open(campaign.pk)
         number = (Batch.objects.filter(campaign=campaign).aggregate(last=Max("number"))["last"] or 0) + 1
         batches = []
-        for place, start in enumerate(range(0, len(accounts), size)):
+        for place, (title, part) in enumerate(_parts(accounts, size, is_by_domain)):
             columns = {**_columns(times, place), **limits}
-            batch = _create(campaign, number + place, columns, actor)
-            add(batch, accounts[start : start + size], actor=actor)
+            batch = _create(campaign, number + place, title, columns, actor)
+            add(batch, part, actor=actor)
             batches.append(batch)
         return batches
+
+
+def _parts(accounts: Sequence[Account], size: int, is_by_domain: bool) -> Iterator[tuple[str, Sequence[Account]]]:
+    """Yield the accounts of each batch, with what it is called beside its number."""
+    groups: dict[str, list[Account]] = {}
+    for account in accounts:
+        domain = account.target_login.rpartition("@")[2].casefold() if "@" in account.target_login else ""
+        groups.setdefault(domain if is_by_domain else "", []).append(account)
+    for title, group in groups.items():
+        for start in range(0, len(group), size):
+            yield title[:80], group[start : start + size]
 
 
 def _columns(times: Timetable, place: int) -> dict[str, datetime | None]:
@@ -94,8 +111,8 @@ def _columns(times: Timetable, place: int) -> dict[str, datetime | None]:
         raise Refused("batch.too_late") from None
 
 
-def _create(campaign: Campaign, number: int, columns: dict[str, Any], actor: Actor) -> Batch:
-    batch = Batch.objects.create(campaign=campaign, number=number, name=f"{number}", **columns)
+def _create(campaign: Campaign, number: int, title: str, columns: dict[str, Any], actor: Actor) -> Batch:
+    batch = Batch.objects.create(campaign=campaign, number=number, name=f"{number} {title}".strip(), **columns)
     BatchCount.objects.bulk_create(BatchCount(batch=batch, state=state) for state in AccountState)
     record("batch.created", actor=actor, campaign_id=campaign.pk, batch_id=batch.pk)
     return batch
@@ -133,11 +150,11 @@ def split(batch: Batch, *, size: int, actor: Actor) -> list[Batch]:
         if present.started_at is not None:
             raise Refused("batch.started")
         keys = list(Account.objects.filter(batch=batch).order_by("pk").values_list("pk", flat=True))
-        columns = {name: getattr(present, name) for name in (*Timetable().columns(0), *LIMITS)}
+        columns = {name: getattr(present, name) for name in (*Timetable().columns(0), *LIMITS, *MODES)}
         number = Batch.objects.filter(campaign=batch.campaign_id).aggregate(last=Max("number"))["last"]
         made = []
         for place, start in enumerate(range(size, len(keys), size), start=1):
-            other = _create(batch.campaign, number + place, columns, actor)
+            other = _create(batch.campaign, number + place, "", columns, actor)
             _move(keys[start : start + size], other)
             made.append(other)
         _count_anew(batch)
@@ -158,8 +175,19 @@ def _count_anew(batch: Batch) -> None:
         BatchCount.objects.filter(batch=batch, state=state).update(accounts=there.get(state.value, 0))
 
 
-def plan(batch: Batch, *, actor: Actor, timetable: Timetable | None = None, name: str = "", **limits: int) -> None:
-    """Set start, window, name and limits of a batch. What is under way is not touched. Raises ``Refused``."""
+def plan(
+    batch: Batch,
+    *,
+    actor: Actor,
+    timetable: Timetable | None = None,
+    name: str = "",
+    modes: Mapping[str, bool] | None = None,
+    **limits: int,
+) -> None:
+    """Set start, window, name, modes (MODES) and limits of a batch. What is under way is not touched.
+
+    Raises ``Refused``: also for another mode while people are being moved.
+    """
     _check_limits(limits)
     columns: dict[str, Any] = dict(limits)
     if timetable is not None:
@@ -169,9 +197,24 @@ def plan(batch: Batch, *, actor: Actor, timetable: Timetable | None = None, name
         columns["name"] = name.strip()
     with transaction.atomic():
         require_open(batch.campaign_id)
+        if modes is not None:
+            columns |= _checked_modes(batch, **modes)
         Batch.objects.filter(pk=batch.pk).update(**columns)
         _tell(batch, "batch.planned", actor, fields=sorted(columns))
     batch.refresh_from_db()
+
+
+def _checked_modes(batch: Batch, *, is_together: bool, is_stepwise: bool) -> dict[str, Any]:
+    if is_stepwise and not is_together:
+        raise Refused("batch.modes", "is_stepwise")
+    present = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    columns: dict[str, Any] = {"is_together": is_together, "is_stepwise": is_stepwise}
+    if present.is_together == is_together:
+        return columns
+    moving = BatchCount.objects.filter(batch=batch, state__in=LOCKED_OUT).aggregate(accounts=Sum("accounts"))
+    if moving["accounts"]:
+        raise Refused("batch.mode_under_way", "is_together")
+    return {**columns, "step_gate": 0}
 
 
 def _check_window(begins_at: datetime | None, ends_at: datetime | None) -> None:
@@ -209,10 +252,10 @@ def _start_once(batch: Batch, actor: Actor) -> None:
             raise
 
 
-def go(batch: Batch, *, actor: Actor) -> None:
-    """Say go: within the window, ready accounts are cut over from now on. Raises ``Refused``."""
+def go(batch: Batch, *, actor: Actor, **facts: str) -> None:
+    """Say go: within the window, ready accounts are cut over from now on. ``facts`` are told. Raises ``Refused``."""
     require_open(batch.campaign_id)
-    _set(batch, "batch.go", actor, "batch.gone", {"go_at": None}, {"go_at": timezone.now()})
+    _set(batch, "batch.go", actor, "batch.gone", {"go_at": None}, {"go_at": timezone.now()}, **facts)
 
 
 def withdraw_go(batch: Batch, *, actor: Actor) -> None:
@@ -249,12 +292,20 @@ def resume(batch: Batch, *, actor: Actor) -> bool:
     return True
 
 
-def _set(batch: Batch, name: str, actor: Actor, refusal: str, expect: dict[str, Any], columns: dict[str, Any]) -> None:
+def _set(
+    batch: Batch,
+    name: str,
+    actor: Actor,
+    refusal: str,
+    expect: dict[str, Any],
+    columns: dict[str, Any],
+    **facts: str,
+) -> None:
     """Change a batch that is as expected, with its event, or refuse."""
     with transaction.atomic():
         if Batch.objects.filter(pk=batch.pk, **expect).update(**columns) != 1:
             raise Refused(refusal)
-        _tell(batch, name, actor)
+        _tell(batch, name, actor, **facts)
     batch.refresh_from_db()
 
 

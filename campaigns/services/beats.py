@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -38,6 +39,10 @@ def alive() -> list[Worker]:
     return list(Worker.objects.filter(beat_at__gte=oldest).order_by("name"))
 
 
-def lanes(queue: str) -> int:
-    """Return how many accounts of ``queue`` the workers that are alive take at once."""
-    return sum(worker.lanes for worker in alive() if queue in worker.queues.split(","))
+def lanes(queue: str, programs: Sequence[Worker] | None = None) -> int:
+    """Return how many accounts of ``queue`` the workers that are alive take at once.
+
+    ``programs``: those that are alive, where somebody has asked already.
+    """
+    found = alive() if programs is None else programs
+    return sum(worker.lanes for worker in found if queue in worker.queues.split(","))

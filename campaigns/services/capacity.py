@@ -167,12 +167,23 @@ class Capacity:
             return True
         return self.cutover_room(self.batches[account.batch_id])[not account.cutover] > 0
 
+    def _busy(self, batch: Batch, waiting: int) -> int:
+        """Return how many accounts of a batch count against its parallel cutovers; ``waiting`` are about to begin.
+
+        Of those that move together most only wait for each other: those that are worked on count.
+        """
+        if not batch.is_together:
+            return self.cutting[batch.pk] + waiting
+        return sum(claim.batch_id == batch.pk and claim.queue == CUTOVER for claim in self.claimed)
+
     def cutover_room(self, batch: Batch) -> tuple[int, int]:
         """Return how many more accounts of ``batch`` may be cut over now, and how many of them for the first time."""
         if waits_for(batch, self.now):
             return 0, 0
+        if batch.is_together and batch.step_gate:  # the others are on their way: the next round
+            return 0, 0
         waiting = [claim for claim in self.claimed if claim.batch_id == batch.pk and claim.is_about_to_cut_over]
-        room = max(0, batch.parallel_cutovers - self.cutting[batch.pk] - len(waiting))
+        room = max(0, batch.parallel_cutovers - self._busy(batch, len(waiting)))
         if not is_canary(batch):
             return room, room
         first = batch.canary - batch.cutovers_begun - sum(not claim.cutover for claim in waiting)

@@ -142,6 +142,15 @@ def _claim_stages(room: Capacity, pair: Pair) -> Iterator[list[Lease]]:
         limit = room.room_between(pair, STAGE) if within else 0
         rows = waiting(source=pair.source_id, target=pair.target_id, state=state, batch__in=within)
         yield _take(room, first_due(rows, room.now, limit), LeaseKind.STAGE)
+    yield _claim_arriving(room, pair, staging)
+
+
+def _claim_arriving(room: Capacity, pair: Pair, staging: list[int]) -> list[Lease]:
+    """Claim, in paused batches, who is on the way to the new server before their mail: they are locked out."""
+    within = [key for key in room.batches if key not in staging and room.counts[key].get(_S.CHECKING)]
+    limit = room.room_between(pair, STAGE) if within else 0
+    rows = waiting(source=pair.source_id, target=pair.target_id, state=_S.CHECKING, batch__in=within)
+    return _take(room, first_due(rows.filter(arrives_first=True), room.now, limit), LeaseKind.STAGE)
 
 
 def _claim_catch_ups(room: Capacity) -> list[Lease]:

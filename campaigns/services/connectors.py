@@ -1,4 +1,4 @@
-"""Directories, routes and session lists, as administrators set them up. The connector itself reads its options."""
+"""Directories, routes, holds and the like, as administrators set them up. The connector itself reads its options."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 
 from django.db import IntegrityError, transaction
 
-from campaigns.bridge import vault
+from campaigns.bridge import host_files, vault
 from campaigns.bridge.connect import hosts_of
 from campaigns.models import Connector, User
-from campaigns.services import addresses, secrets
+from campaigns.services import addresses, secrets, void_goes
 from campaigns.services.events import record
 from campaigns.services.refusals import Refused
-from migrator.directories import DIRECTORIES
+from migrator.directories import DIRECTORIES, POPULATIONS, PUBLICATIONS
 from migrator.entries import Json, Kind, open_connector
 from migrator.errors import MigratorError
 from migrator.holds import HOLDS
@@ -28,10 +28,12 @@ REGISTRIES: Final[Mapping[str, Mapping[str, Kind]]] = {
     Connector.Room.ROUTE: ROUTES,
     Connector.Room.SESSIONS: SESSIONS,
     Connector.Room.HOLD: HOLDS,
+    Connector.Room.POPULATION: POPULATIONS,
+    Connector.Room.PUBLICATION: PUBLICATIONS,
 }
 _OPTION: Final = re.compile(r"\b(?:option|statement) (?P<option>\w+)|\b(?P<other>filter|uris|closed_value|password)\b")
 # What says where a password goes: with another value it must be entered again.
-_WHERE: Final = ("uris", "host", "port", "bind_dn", "user")
+_WHERE: Final = ("uris", "host", "hosts", "port", "bind_dn", "user")
 
 
 class BadOptions(ValueError):
@@ -63,7 +65,8 @@ def save(
 ) -> Saved:
     """Store a connector, a new one where ``connector`` is None. ``secret`` None keeps the stored password.
 
-    Room and kind of a stored one stay. The addresses in its options are allowed with it. Nothing connects.
+    Room and kind of a stored one stay. The addresses in its options are allowed with it. Nothing connects. Whoever said
+    go for a night that goes by it says it anew when its options have changed.
     Raises ``Refused`` with the field, ``BadOptions``, ``MigratorError`` (keys).
     """
     row = connector or Connector(room=room, kind=kind)
@@ -82,6 +85,8 @@ def save(
                 record("connector.created", actor=actor, row=row.pk, called=name)
             elif changed:
                 record("connector.changed", actor=actor, row=row.pk, called=name, fields=changed)
+            if "options" in changed:
+                void_goes.take_back(void_goes.through(row), actor=actor)
             if secret is not None:
                 secrets.set_connector_password(row, secret, actor=actor)
             return Saved(row, addresses.allow_all(hosts_of(options), actor=actor))
@@ -96,7 +101,7 @@ def _is_elsewhere(row: Connector, options: Mapping[str, Json]) -> bool:
 def _try(row: Connector, options: Mapping[str, Json], secret: Secret | None) -> None:
     """Let the connector read its options. Raises ``BadOptions``."""
     try:
-        open_connector(REGISTRIES[row.room], row.kind, options, secret).close()
+        open_connector(REGISTRIES[row.room], row.kind, host_files.resolved(options), secret).close()
     except MigratorError as error:
         raise BadOptions(error.reply or error.sentence, _named(error.reply)) from None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,12 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from campaigns.bridge import host_files
+from campaigns.models import Worker
 from campaigns.services import beats, installation
 
 _REDIS_SECONDS: Final = 2.0
+_GATE_SECONDS: Final = 2.0
 _LEAST_FREE_BYTES: Final = 500 * 1024 * 1024
 _QUEUES: Final = ("control", "stage", "cutover")
 
@@ -35,7 +39,8 @@ def health() -> list[Finding]:
     database = look_at_database()
     if not database.is_well:
         return [database, look_at_broker()]
-    return [database, look_at_broker(), look_at_ticker(), look_at_workers()]
+    programs = beats.alive()
+    return [database, look_at_broker(), look_at_ticker(programs), look_at_workers(programs)]
 
 
 def everything() -> Iterator[Finding]:
@@ -44,10 +49,34 @@ def everything() -> Iterator[Finding]:
     yield look_at_folder()
     yield look_at_keys()
     yield look_at_space()
+    if settings.PROGRAMS is not None:
+        yield look_at_host_files()
+    if settings.GATES_PORT or settings.SOCKETMAP_PORT:
+        yield look_at_gates()
     yield from health()
 
 
+def look_at_host_files() -> Finding:
+    """Look whether programs and statements of connections may be used."""
+    trouble = host_files.trouble()
+    return Finding("host files", not trouble, trouble or f"Programs and statements are taken from {settings.PROGRAMS}.")
+
+
+def look_at_gates() -> Finding:
+    """Look whether front servers are answered on this machine."""
+    for port in filter(None, (settings.GATES_PORT, settings.SOCKETMAP_PORT)):
+        try:
+            socket.create_connection((settings.GATES_BIND, port), _GATE_SECONDS).close()
+        except OSError as error:
+            told = (
+                f"The gates do not answer on port {port} ({error}): front servers go by their own routes. Start them."
+            )
+            return Finding("gates", False, told)
+    return Finding("gates", True, "The gates answer front servers.")
+
+
 def look_at_database() -> Finding:
+    """Look whether the database answers a question."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -60,6 +89,7 @@ def look_at_database() -> Finding:
 
 
 def look_at_broker() -> Finding:
+    """Look whether the queue can be written to."""
     return _look_at_redis() if settings.REDIS_URL else _look_at_queue_folder()
 
 
@@ -82,17 +112,21 @@ def _look_at_queue_folder() -> Finding:
     return Finding("broker", False, f"The queue's folder {folder} cannot be written: mend its owner and its rights.")
 
 
-def look_at_ticker() -> Finding:
-    if any(program.queues == beats.TICKER for program in beats.alive()):
+def look_at_ticker(programs: Sequence[Worker] | None = None) -> Finding:
+    """Look whether the ticker is among the programs that are alive."""
+    programs = beats.alive() if programs is None else programs
+    if any(program.queues == beats.TICKER for program in programs):
         return Finding("ticker", True, "The ticker is running.")
     return Finding("ticker", False, "The ticker is not running: nothing new is begun until it is. Start it.")
 
 
-def look_at_workers() -> Finding:
-    idle = [queue for queue in _QUEUES if not beats.lanes(queue)]
+def look_at_workers(programs: Sequence[Worker] | None = None) -> Finding:
+    """Look whether each queue has a worker among ``programs``, those that are alive."""
+    programs = beats.alive() if programs is None else programs
+    idle = [queue for queue in _QUEUES if not beats.lanes(queue, programs)]
     if idle:
         return Finding("workers", False, f"No worker takes from the queue {', '.join(idle)}: start one.")
-    lanes = " and ".join(f"{beats.lanes(queue)} for {queue}" for queue in ("stage", "cutover"))
+    lanes = " and ".join(f"{beats.lanes(queue, programs)} for {queue}" for queue in ("stage", "cutover"))
     return Finding("workers", True, f"Workers are running; accounts at once: {lanes}.")
 
 
@@ -106,6 +140,7 @@ def look_at_this_machine() -> Finding:
 
 
 def look_at_settings() -> Finding:
+    """Look whether every variable of the environment that is ours means something."""
     if settings.UNKNOWN_VARIABLES:
         names = ", ".join(settings.UNKNOWN_VARIABLES)
         return Finding("settings", False, f"Not a setting, and without effect: {names}. Misspelt?")
@@ -113,10 +148,12 @@ def look_at_settings() -> Finding:
 
 
 def look_at_folder() -> Finding:
+    """Look whether the data folder is there, and nobody else's."""
     return _private("folder", settings.DATA, 0o700, f"The folder {settings.DATA} is there, and private.")
 
 
 def look_at_keys() -> Finding:
+    """Look whether the keys are there, fit the database, and are nobody else's."""
     try:
         installation.require_keys()
     except installation.Unfit as error:
@@ -140,6 +177,7 @@ def _private(name: str, path: Path, mode: int, well: str) -> Finding:
 
 
 def look_at_space() -> Finding:
+    """Look whether there is room for the database to grow."""
     try:
         free = shutil.disk_usage(settings.DATA).free
     except OSError as error:

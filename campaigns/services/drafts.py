@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
 
@@ -12,8 +12,6 @@ from campaigns.models import Batch, Campaign, CampaignDraft, Connector, Server, 
 from campaigns.services import batches, campaigns, imports, lists, preflights
 from campaigns.services.imports import ChangedMeanwhile, Cutting
 from campaigns.services.refusals import Refused
-
-_CONNECTORS: Final = ("source_directory", "target_directory", "route", "source_sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,7 @@ def save(draft: CampaignDraft | None, name: str, *, source: Server, target: Serv
     name = name.strip()
     if Campaign.objects.filter(name=name).exists():
         raise Refused("campaign.name_taken")
+    campaigns.require_sides(source, target)
     draft = draft or CampaignDraft(owner=owner)
     draft.name, draft.source, draft.target = name, source, target
     draft.save()
@@ -45,9 +44,9 @@ def save_options(draft: CampaignDraft, options: dict[str, Any]) -> None:
 
 def options_of(draft: CampaignDraft) -> dict[str, Any]:
     """Return the options as campaigns take them. A connector that is no more is left out."""
-    keys = [draft.options[name] for name in _CONNECTORS if draft.options.get(name)]
+    keys = [draft.options[name] for name in Campaign.CONNECTORS if draft.options.get(name)]
     there = Connector.objects.in_bulk(keys)
-    connectors = {name: there.get(draft.options.get(name)) for name in _CONNECTORS if name in draft.options}
+    connectors = {name: there.get(draft.options.get(name)) for name in Campaign.CONNECTORS if name in draft.options}
     return {**draft.options, **connectors}
 
 

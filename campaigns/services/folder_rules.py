@@ -38,7 +38,7 @@ def set_rule(account_id: int, folder: str, action: Action | str, *, actor: Actor
     _require_name(folder, "folder_rule.folder")
     rule = {"action": action.value}
     if action is Action.RENAME:
-        _require_new_name(folder, name)
+        require_new_name(folder, name)
         _require_not_copied(account_id, folder)
         rule["name"] = name
     with transaction.atomic():
@@ -86,7 +86,8 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _require_new_name(folder: str, name: str) -> None:
+def require_new_name(folder: str, name: str) -> None:
+    """Raise ``Refused`` for a name that ``folder`` cannot have on the target."""
     _require_name(name, "folder_rule.name")
     if not all(level.strip() for level in name.split("/")):
         raise Refused("folder_rule.name")

@@ -54,6 +54,7 @@ class Cutting:
     size: int = batches.SIZE
     timetable: batches.Timetable | None = None
     limits: Mapping[str, int] | None = None
+    is_by_domain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,13 @@ def _add(campaign: Campaign, rows: Sequence[Row], actor: Actor, cutting: Cutting
         row.account = Account(**row.columns)
     fresh = [row.account for row in rows if row.account]
     made = batches.cut(
-        campaign, fresh, actor=actor, size=cutting.size, timetable=cutting.timetable, **cutting.limits or {}
+        campaign,
+        fresh,
+        actor=actor,
+        size=cutting.size,
+        timetable=cutting.timetable,
+        is_by_domain=cutting.is_by_domain,
+        **cutting.limits or {},
     )
     _seal(rows)
     _write_names(rows)

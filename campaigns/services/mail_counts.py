@@ -41,7 +41,7 @@ def columns(states: Iterable[FolderState], skipped: int) -> dict[str, Any]:
     for state in states:
         totals.update(state.totals)
         removed += state.removed
-    there = sum(count for outcome, count in totals.items() if outcome.is_on_target)
+    there = sum(count for outcome, count in totals.items() if outcome.is_on_target or outcome.is_represented)
     left = totals.total() - there
     done = max(0, there - removed)
     return {
@@ -63,7 +63,7 @@ def _outcomes(totals: Counter[Outcome], there: int, removed: int) -> dict[str, i
     gone = min(there, max(0, removed - vanished))
     return {
         "there": there - gone,
-        "already": totals[Outcome.ALREADY_THERE],
+        "already": totals[Outcome.ALREADY_THERE] + sum(n for it, n in totals.items() if it.is_represented),
         "removed": vanished + gone,
         "flagged": totals[Outcome.MARKED_DELETED],
         "empty": totals[Outcome.EMPTY],

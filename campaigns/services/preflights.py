@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from campaigns.bridge import places
 from campaigns.bridge.connect import WORLD, Approach, World
 from campaigns.models import Account, Campaign, Connector, Event, Server
 from campaigns.services.events import Actor, record
@@ -33,11 +34,15 @@ def check_account(approach: Approach) -> list[Failure]:
     account = approach.account
     if not is_accepted(account.campaign):
         raise MigratorError("preflight.not_proved")
-    route = approach.route()
-    subject = Subject(
-        tuple(_door(approach, side) for side in Side), account.source_login, route.connector if route else None
-    )
-    return run_checks(subject, Scope.STAGE)
+    return run_checks(subject_of(approach), Scope.STAGE)
+
+
+def subject_of(approach: Approach) -> Subject:
+    """Return an account as checks see it, nothing opened yet. Raises ``MigratorError``."""
+    route, hold = approach.route(), approach.hold()
+    doors = tuple(_door(approach, side) for side in Side)
+    login = approach.account.source_login
+    return Subject(doors, login, route.connector if route else None, hold.connector if hold else None)
 
 
 def accept_recipe(
@@ -73,9 +78,9 @@ def is_accepted(campaign: Campaign) -> bool:
 
 
 def governed_sides(campaign: Campaign) -> list[Side]:
-    """Return the sides whose users a directory lets in or refuses."""
-    sides = {Side.SOURCE: campaign.source_directory, Side.TARGET: campaign.target_directory}
-    return [side for side, directory in sides.items() if directory is not None]
+    """Return the sides whose users a directory lets in or refuses, and where somebody signs in to open mailboxes."""
+    keys = {Side.SOURCE: campaign.source_directory_id, Side.TARGET: campaign.target_directory_id}
+    return [side for side, key in keys.items() if key is not None and places.signs_in(getattr(campaign, side))]
 
 
 def _door(approach: Approach, side: Side) -> Door:
@@ -116,11 +121,13 @@ def _mark(campaign: Campaign) -> str:
     servers = [_server(campaign.source), _server(campaign.target)]
     rows = (campaign.source_directory, campaign.target_directory, campaign.route)
     told: list[Any] = [campaign.recipe, servers, [_connector(row) for row in rows]]
+    told += [campaign.steps] if campaign.steps else []
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _server(row: Server) -> list[Any]:
-    return [row.pk, row.host, row.port, row.admin_login, row.admin_access]
+    told = [row.pk, row.host, row.port, row.admin_login, row.admin_access]
+    return told if row.kind == places.IMAP else [*told, row.kind, row.path]
 
 
 def _connector(row: Connector | None) -> list[Any] | None:

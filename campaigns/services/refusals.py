@@ -19,7 +19,31 @@ SENTENCES: Final = {
     "account.nothing_to_undo": N_("Nothing was done to this account that could be rolled back."),
     "account.no_decision_needed": N_("This account needs no decision."),
     "account.owner_not_source": N_("It is not proved that the user is on the source: rolling back could lose mail."),
+    "account.mail_held": N_(
+        "New mail for this person is still held. Let the move go forward, or back, first: then it flows."
+    ),
     "account.reason_missing": N_("A decision by hand needs its reason."),
+    "alarm.over": N_("This alarm is over, or somebody has seen it already."),
+    "alarm.wrong_code": N_("That is not the code which the message brought."),
+    "alarm.name_taken": N_("There is a way out of this name already."),
+    "batch.no_go": N_("Something that is needed before anybody says go is not well. Look at what is marked."),
+    "return.not_moved": N_("Only who works on the new server can be taken back from there."),
+    "return.retired": N_("Mail of this account was removed from the old server: there is no way back."),
+    "return.arrived_first": N_(
+        "With this method new mail went to the new server from the start: there is no way back to the old one."
+    ),
+    "return.no_imap": N_("Mail can be carried back only where both servers are read and written by IMAP."),
+    "return.nobody": N_("Nobody of this batch works on the new server: there is nobody to take back."),
+    "return.first_few": N_("Take the first few back, and see that all is well with them. Then the others can follow."),
+    "return.open": N_("The way back of the first few is not over yet. The others can follow then."),
+    "return.number": N_("The first few are between 1 and 20."),
+    "retirement.reason": N_("Say why the mail is to be removed from the old server."),
+    "retirement.days": N_("Choose between 1 and 365 days."),
+    "retirement.nobody": N_("Nobody of this batch has moved and still has mail on the old server."),
+    "retirement.asked": N_("Somebody has asked for that already."),
+    "retirement.same_person": N_("Somebody else must approve what you asked for: mail that was removed is gone."),
+    "retirement.another": N_("Meanwhile this was withdrawn and asked for anew. Look at it again."),
+    "retirement.not_open": N_("Meanwhile this was approved or withdrawn. Look again."),
     "batch.started": N_("This batch has been started already."),
     "batch.gone": N_("Somebody has said go already."),
     "batch.not_gone": N_("Nobody has said go."),
@@ -30,6 +54,10 @@ SENTENCES: Final = {
     ),
     "batch.window": N_("The window must end after it begins."),
     "batch.no_canary": N_("This batch does not wait for its first accounts."),
+    "batch.not_stepwise": N_("This batch does not wait for a word between its steps."),
+    "batch.step_under_way": N_("Not everybody has taken the present step, or the batch is paused. Look again."),
+    "batch.modes": N_("Step by step goes only with moving together."),
+    "batch.mode_under_way": N_("People of this batch are being moved just now: how they move stays until then."),
     "batch.limit": N_("This limit is out of its range."),
     "call.empty": N_("Write in one line what the call was about."),
     "call.long": N_("One line of at most 200 characters is enough for a call."),
@@ -41,7 +69,35 @@ SENTENCES: Final = {
     "campaign.closed": N_("This campaign is closed."),
     "campaign.name_taken": N_("There is a campaign of this name already."),
     "campaign.no_recipe": N_("There is no such recipe."),
+    "campaign.bad_steps": N_("These steps, in this order, make no method."),
+    "campaign.bad_services": N_("Who is moved must be kept from reading at least, or the copy would never be whole."),
     "campaign.two_servers": N_("Source and target are the same server."),
+    "campaign.not_read": N_("Mail cannot be read from such a server. Choose another one as the old server."),
+    "campaign.not_written": N_(
+        "Mail cannot be brought to a server of this kind. Choose another one as the new server."
+    ),
+    "copying.copied": N_(
+        "Mail was copied already, or is just now, to where it belongs without this prefix: it cannot be changed any "
+        "more."
+    ),
+    "copying.home": N_(
+        "This opens somebody else's mailbox. Here each mailbox is opened by its person, or by an administrator of the "
+        "server."
+    ),
+    "copying.braces": N_("Only {user} may stand in braces, and only on the new server: it is the person's name there."),
+    "copying.many": N_("These are too many for one campaign."),
+    "copying.text": N_("This holds characters that no name has, or is too long."),
+    "copying.unknown": N_("One of these is not known here."),
+    "copying.number": N_("This number is out of its range."),
+    "copying.day": N_("Enter a day, as 2024-12-31."),
+    "copying.days": N_("The second day must come after the first, or nothing would be copied."),
+    "copying.sizes": N_("The biggest size is below the smallest, so nothing would be copied."),
+    "copying.two_patiences": N_("Either a number of seconds, or an hour for slow servers: not both."),
+    "copying.trials_busy": N_("Others try their rules just now. Try again in a moment."),
+    "copying.meanwhile": N_(
+        "Somebody changed these options after you had opened this page. Save again to put yours in their place, or "
+        "open the page anew to see theirs."
+    ),
     "folder_rule.folder": N_("Name the folder that the rule is for."),
     "folder_rule.name": N_("Give the folder a name for the target, its levels apart by /, none of them empty."),
     "folder_rule.inbox": N_("INBOX on the target belongs to the INBOX of the source. Choose another name."),
@@ -58,6 +114,11 @@ SENTENCES: Final = {
     "server.password_again": N_("Enter the password again: the stored one was meant for another address."),
     "server.login_missing": N_("Name the administrator whose password this is."),
     "server.password_missing": N_("Enter the administrator's password: none is stored."),
+    "server.kind": N_("There is no such kind of server."),
+    "server.place": N_("Enter a host and a port, as sieve.example.org:4190, or one of both, as :4190."),
+    "server.access_by_imap": N_("This way in is for IMAP. By POP3 an administrator names the person in the sign-in."),
+    "server.path_of_nobody": N_("Say by a * where each person's name stands in the path, for example */Maildir."),
+    "server.path_not_allowed": N_("This is not below a folder that whoever runs this machine allows for mail."),
     "server.access": N_("The name holds {user} and {admin}, and no other braces: for example {user}*{admin}."),
     "server.product": N_("That is no product that is known here by name."),
     "server.application_missing": N_("Name the application or service account that asks for tokens."),
@@ -78,6 +139,28 @@ SENTENCES: Final = {
     "address.everything": N_("This network is the whole Internet. Allow the hosts that you mean."),
     "address.there": N_("This address is allowed already."),
     "address.in_use": N_("A server or a connection points there. Change that first, then take the address out."),
+    "by_hand.no_step": N_("This step is not one that a person does. The method was changed meanwhile: look again."),
+    "by_hand.no_check": N_("Nothing here can see whether this step was done. Record it by hand."),
+    "by_hand.reason": N_("Write in at most 500 characters what was done, and how you know."),
+    "by_hand.confirmed": N_("This step is confirmed already."),
+    "by_hand.not_confirmed": N_("Nobody has confirmed this step."),
+    "places.place": N_("Enter a host and a port, as mail.example.org:993, or one of both, as :993."),
+    "places.not_allowed": N_("This address is not allowed. An administrator can allow it, under Servers."),
+    "places.name": N_(
+        "Write names of hosts and domains one a line, as example.org: no port and nothing like https://."
+    ),
+    "places.many": N_("These are too many for one campaign."),
+    "places.spf": N_("Write one term a line, as ip4:192.0.2.7 or include:_spf.example.org."),
+    "places.queue": N_("There is no such program. Choose one of the list."),
+    "places.queue_of_administrators": N_("Only an administrator says by which program the old server's queue is seen."),
+    "places.ttl": N_("Enter seconds from 1 to 604800."),
+    "clients.none": N_(
+        "Nobody signs in in this log. It may be of another kind, compressed, or of a day on which nobody came."
+    ),
+    "clients.many": N_(
+        "This holds more names and addresses than any log of sign-ins. Look whether it is the right file."
+    ),
+    "clients.ours": N_("Write numbers of machines, one a line, 100 at most, as 192.0.2.7 or 2001:db8::7."),
     "staff.name": N_("A name to sign in with has letters, digits and @ . + - _ only."),
     "staff.name_taken": N_("Somebody signs in with this name already."),
     "staff.no_role": N_("Choose at least one role. To shut somebody out, close the login."),

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Model
 
-from campaigns.bridge import vault
+from campaigns.bridge import places, vault
 from campaigns.models import Account, AccountName, Campaign, Server
 from campaigns.services import names
 from campaigns.states import AccountState, Owner
@@ -65,6 +65,8 @@ REMARKS: Final = {
     "list.copied": N_("Mail of this account was copied to {login}: it cannot lead elsewhere now."),
     "list.busy": N_("Somebody works on this account just now: its mailboxes cannot be changed."),
     "list.moved": N_("The user has moved, or is on the way: nothing is altered."),
+    "list.wrong_kind": N_("{name} is of a kind that cannot be the {side}."),
+    "list.no_file_name": N_("{name} cannot be the name of a file, so it does not lead to anybody's mail."),
     "list.hash": N_("The password for the {side} is a hash ({scheme}): it opens nothing."),
     "list.hash_perhaps": N_("The password for the {side} may be a hash ({scheme})."),
     "list.blank": N_("The password for the {side} begins or ends with a blank, and is taken so."),
@@ -74,7 +76,7 @@ _LONGEST: Final[dict[str, int]] = {
     name: Account._meta.get_field(name).max_length  # type: ignore[union-attr,misc]
     for name in ("source_login", "target_login", *PERSONAL)
 }
-_USUAL_PORTS: Final = (143, 993)
+_USUAL_PORTS: Final = (110, 143, 993, 995)
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "vip"})
 _NO: Final = frozenset({"", "no", "n", "false", "0"})
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
@@ -238,6 +240,8 @@ class _Judge:
         row.columns["source"] = self._server(row, given, "source")
         row.columns["target"] = self._server(row, given, "target")
         _take_passwords(row, given)
+        if places.is_files(row.source) and not places.names_a_file(source_login):
+            row.refuse("list.no_file_name", name=source_login)
         _take_personal(row, given, reading)
         _refuse_long(row)
         return row
@@ -249,6 +253,8 @@ class _Judge:
             found = self._servers.get(wanted.casefold())
             if found is None:
                 row.refuse("list.no_server", name=wanted)
+            elif not places.serves(found, side):
+                row.refuse("list.wrong_kind", name=wanted, side=side)
             return found or getattr(self._campaign, side)
         known = self._there[mailbox_key(row.source_login)] if name not in self._reading.columns else []
         server: Server = getattr(known[0] if len(known) == 1 else self._campaign, side)
@@ -273,7 +279,7 @@ def _take_passwords(row: Row, given: RosterRow) -> None:
         if secret is not None:
             row.secrets[side] = secret
             _remark_on(row, side, secret.reveal())
-        elif not (server.admin_login and server.admin_secret):
+        elif places.signs_in(server) and not (server.admin_login and server.admin_secret):
             row.refuse("list.no_password", side=side.value)
 
 
@@ -335,6 +341,8 @@ def _mailbox(server: Server, login: str) -> _Mailbox:
 
 def _place(server: Server) -> str:
     """Return what two rows of one mail server have in common: its host. Behind other ports are other servers."""
+    if places.is_files(server):
+        return server.path
     host = server.host.casefold()
     return host if server.port in _USUAL_PORTS else f"{host}:{server.port}"
 

@@ -25,7 +25,7 @@ from campaigns.bridge.lease import (
     renew,
 )
 from campaigns.models import Account, Batch, BatchCount, Server, Worker
-from campaigns.services import accounts, batches, beats, capacity, claims
+from campaigns.services import accounts, batches, beats, capacity, claims, together
 from campaigns.services.accounts import UNFINISHED
 from campaigns.services.capacity import Claimed, Counts
 from campaigns.services.events import record
@@ -69,6 +69,7 @@ def tick(now: datetime | None = None) -> TickReport:
     known = capacity.open_batches()
     counts = capacity.counts_of(known)
     report.braked = _brake(known, counts)
+    together.advance(list(known.values()), now)
     workers = list(Worker.objects.all())
     kept = [claim for claim in leased if claim.account_id not in report.reaped]
     report.claimed = claims.claim(known, counts, _windows(_lanes(workers, now), kept), now)
@@ -126,10 +127,11 @@ def take_up(account_id: int, epoch: int, holder: str, *, now: datetime | None = 
 
 def _is_unwanted(account: Account, kind: LeaseKind, now: datetime) -> bool:
     """True when somebody changed their mind while the account waited in the queue."""
-    if account.state in LOCKED_OUT:
+    if account.state in LOCKED_OUT or (account.arrives_first and account.state == _S.CHECKING):
         return False
     if kind is LeaseKind.CUTOVER:
-        return account.stop_requested or bool(capacity.waits_for(account.batch, now))
+        is_late = not together.takes_newcomers(account.batch)
+        return account.stop_requested or is_late or bool(capacity.waits_for(account.batch, now))
     is_paused = account.batch.is_paused or account.batch.campaign.is_paused
     return account.stop_requested or is_paused
 
@@ -156,7 +158,7 @@ def follow(lease: Lease, *, now: datetime | None = None) -> Lease | None:
         if not release(lease) or not has_room:
             return None
         pair = {"source": account.source_id, "target": account.target_id}
-        rows = claims.waiting(**pair, state__in=_FOLLOWED[lease.kind], batch=account.batch_id)
+        rows = claims.waiting(**pair, state__in=_followed(account.batch, lease.kind), batch=account.batch_id)
         for candidate in claims.first_due(rows.exclude(pk=account.pk), now, 1):
             return _continue(candidate, lease, now)
     return None
@@ -170,6 +172,13 @@ _FOLLOWED: Final = {
     LeaseKind.CATCH_UP: (),
 }
 
+
+def _followed(batch: Batch, kind: LeaseKind) -> tuple[AccountState, ...]:
+    if kind is LeaseKind.CUTOVER and batch.is_together:
+        return (_S.READY, _S.CUTTING_OVER) if together.takes_newcomers(batch) else (_S.CUTTING_OVER,)
+    return _FOLLOWED[kind]
+
+
 # What decides whether more of a batch may begin.
 _BATCH_COLUMNS: Final = (
     "started_at",
@@ -180,6 +189,8 @@ _BATCH_COLUMNS: Final = (
     "canary",
     "canary_passed_at",
     "parallel_cutovers",
+    "is_together",
+    "step_gate",
     "campaign__is_paused",
     "campaign__closed_at",
 )
@@ -216,9 +227,12 @@ def _has_cutover_room(account: Account, now: datetime) -> bool:
         return False
     servers = Server.objects.filter(pk__in=(account.source_id, account.target_id)).order_by("pk")
     list(servers.select_for_update(no_key=True).values_list("pk"))  # as whoever claims does
+    claimed = Account.objects.filter(batch=batch, lease_until__isnull=False)
+    if batch.is_together:
+        busy = claimed.filter(lease_kind__in=(LeaseKind.CUTOVER, LeaseKind.ROLLBACK)).exclude(pk=account.pk)
+        return busy.count() < batch.parallel_cutovers
     cutting = BatchCount.objects.filter(batch=batch, state__in=LOCKED_OUT).values_list("accounts", flat=True)
-    claimed = Account.objects.filter(lease_until__isnull=False, lease_kind=LeaseKind.CUTOVER)
-    waiting = claimed.filter(batch=batch, state=_S.READY).exclude(pk=account.pk)
+    waiting = claimed.filter(lease_kind=LeaseKind.CUTOVER, state=_S.READY).exclude(pk=account.pk)
     return sum(cutting) + waiting.count() < batch.parallel_cutovers
 
 

@@ -13,10 +13,9 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from campaigns.bridge import way_in
+from campaigns.bridge import beside, places, way_in
 from campaigns.models import Account, Server, User
-from campaigns.models.server import Security
-from campaigns.services import addresses, certificates, secrets
+from campaigns.services import addresses, certificates, secrets, server_kinds, void_goes
 from campaigns.services.events import record
 from campaigns.services.refusals import Refused
 from migrator.secret import Secret
@@ -26,10 +25,12 @@ from migrator.stores.oauth import GOOGLE_ENDPOINT, BadKey, private_key
 from migrator.stores.profiles import named
 from migrator.stores.token_endpoint import BadEndpoint
 
-PORTS: Final = {Security.TLS: 993, Security.STARTTLS: 143, Security.PLAIN: 143}
 MOST_LANES: Final = 1000
+_CALLED: Final = ("kind", "path", "host")  # what the ledgers of accounts know a server by
 COLUMNS: Final = (
     "name",
+    "kind",
+    "path",
     "host",
     "port",
     "security",
@@ -39,8 +40,12 @@ COLUMNS: Final = (
     "admin_login",
     "admin_access",
     "token_endpoint",
+    "sieve_place",
+    "pop3_place",
     "max_lanes",
 )
+# Of these, what a proved method rests on: services.preflights.
+_OF_THE_NIGHT: Final = frozenset(("kind", "path", "host", "port", "admin_login", "admin_access"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,11 @@ def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, 
     ``secret`` is the administrator's password; None keeps the stored one, and without an administrator it goes.
     Its address is allowed with it. Raises ``Refused``, with the field.
     """
-    port = columns["port"] or PORTS[Security(columns["security"])]
-    columns = {**columns, "host": addresses.host_checked(columns["host"]), "port": port}
+    columns = server_kinds.fitted(columns)
+    if columns["path"]:
+        secret = None
+    else:
+        columns["host"] = addresses.host_checked(columns["host"])
     columns = with_way_in(columns, secret)
     _check(server, columns, secret)
     row = server or Server()
@@ -71,11 +79,13 @@ def save(server: Server | None, columns: dict[str, Any], secret: Secret | None, 
         with transaction.atomic():
             row.save(update_fields=COLUMNS if server else None)
             _tell(row, is_new=server is None, changed=changed, before=before, actor=actor)
+            if server and {*changed} & _OF_THE_NIGHT:
+                void_goes.take_back(void_goes.between(row), actor=actor)
             if row.pinned_sha256 and {"host", "port"} & set(changed):
                 certificates.drop(row, actor=actor)  # it was accepted for another address
             if secret is not None or (not row.admin_login and row.admin_secret is not None):
                 secrets.set_admin_password(row, secret, actor=actor)
-            return Saved(row, addresses.allow_all([row.host, way_in.token_host(row)], actor=actor))
+            return Saved(row, addresses.allow_all([row.host, way_in.token_host(row), *beside.hosts(row)], actor=actor))
     except IntegrityError as error:
         raise Refused("server.name_taken", "name") from error
 
@@ -90,8 +100,8 @@ def _check(server: Server | None, columns: dict[str, Any], secret: Secret | None
         is_elsewhere = _goes_to(columns) != _goes_to({name: getattr(server, name) for name in COLUMNS})
         if is_elsewhere and has_secret and secret is None and columns["admin_login"]:
             raise Refused("server.password_again", "admin_secret")
-        if server.host.casefold() != columns["host"].casefold() and _is_known_by_name(server):
-            raise Refused("server.host_known", "host")
+        if _called(server) != _called(Server(**{name: columns[name] for name in _CALLED})) and _is_known(server):
+            raise Refused("server.host_known", "below" if columns["path"] else "host")
     _check_authorities(columns["ca_pem"])
 
 
@@ -99,7 +109,7 @@ def _goes_to(columns: dict[str, Any]) -> tuple[Any, ...]:
     """Return where the administrator's password is sent."""
     if columns["admin_access"] in way_in.BY_TOKEN:
         return (columns["admin_access"], columns["token_endpoint"])
-    return (columns["host"].casefold(), columns["port"])
+    return (columns["host"].casefold(), columns["port"], *(columns[name].casefold() for name in beside.COLUMNS))
 
 
 def _endpoint_of(columns: dict[str, Any]) -> str:
@@ -139,7 +149,11 @@ def _check_access(columns: dict[str, Any], secret: Secret | None) -> None:
             raise Refused("server.key", "admin_secret") from None
 
 
-def _is_known_by_name(server: Server) -> bool:
+def _called(server: Server) -> tuple[str, ...]:
+    return (server.kind, server.path, server.host.casefold())
+
+
+def _is_known(server: Server) -> bool:
     """True when the ledger of an account names the server: it would take another name for another server."""
     accounts = Account.objects.filter(Q(source=server) | Q(target=server))
     return accounts.exclude(ledger_source="").exists()
@@ -158,5 +172,5 @@ def _tell(row: Server, *, is_new: bool, changed: list[str], before: dict[str, An
     if is_new:
         record("server.created", actor=actor, row=row.pk, called=row.name)
     elif changed:
-        was, now = (f"{before['host']}:{before['port']}", f"{row.host}:{row.port}")
+        was, now = (places.shown(Server(**before)), places.shown(row))
         record("server.changed", actor=actor, row=row.pk, called=row.name, fields=changed, was=was, now=now)

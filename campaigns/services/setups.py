@@ -13,20 +13,22 @@ from typing import Any, Final, TypeVar
 from django.db import transaction
 from django.db.models import Model
 
-from campaigns.bridge import vault
+from campaigns.bridge import host_files, places, vault
 from campaigns.models import AllowedAddress, Campaign, Connector, Server
 from campaigns.models.server import Security
-from campaigns.services import campaigns
+from campaigns.services import campaigns, server_kinds
 from campaigns.services.events import Actor, record
 from campaigns.services.refusals import Refused
-from campaigns.services.servers import MOST_LANES, PORTS, with_way_in
-from migrator.directories import DIRECTORIES
+from campaigns.services.servers import MOST_LANES, with_way_in
+from migrator.directories import DIRECTORIES, POPULATIONS, PUBLICATIONS
 from migrator.entries import Kind, open_connector
 from migrator.errors import MigratorError
+from migrator.holds import HOLDS
 from migrator.recipes import RECIPES
 from migrator.routes import ROUTES
 from migrator.secret import Secret
 from migrator.sessions import SESSIONS
+from migrator.stores import STORES
 from migrator.transfer.verify import VerifyLevel
 
 Table = Mapping[str, Any]
@@ -37,9 +39,15 @@ ROOMS: Final[dict[str, tuple[Connector.Room, Mapping[str, Kind]]]] = {
     "target_directory": (Connector.Room.DIRECTORY, DIRECTORIES),
     "route": (Connector.Room.ROUTE, ROUTES),
     "source_sessions": (Connector.Room.SESSIONS, SESSIONS),
+    "target_sessions": (Connector.Room.SESSIONS, SESSIONS),
+    "hold": (Connector.Room.HOLD, HOLDS),
+    "population": (Connector.Room.POPULATION, POPULATIONS),
+    "publication": (Connector.Room.PUBLICATION, PUBLICATIONS),
 }
 _SERVER: Final[dict[str, type]] = {
     "name": str,
+    "kind": str,
+    "path": str,
     "host": str,
     "port": int,
     "security": str,
@@ -48,6 +56,8 @@ _SERVER: Final[dict[str, type]] = {
     "admin_login": str,
     "admin_access": str,
     "token_endpoint": str,
+    "sieve_place": str,
+    "pop3_place": str,
     "max_lanes": int,
 }
 _CAMPAIGN: Final[dict[str, type]] = {
@@ -110,11 +120,14 @@ class _Maker:
             return _named(Server, described, place)
         extra = {"ca_file", "admin_password_file"}
         columns = _columns({key: described[key] for key in described if key not in extra}, _SERVER, place)
-        for name in ("name", "host"):
+        columns = {"kind": places.IMAP, "path": "", **columns}
+        if columns["kind"] not in STORES:
+            raise BadSetup(f"{place}: kind must be one of {', '.join(STORES)}.")
+        for name in ("name", "path" if places.is_files(Server(kind=columns["kind"])) else "host"):
             if not columns.get(name, "").strip():
                 raise BadSetup(f"{place}: there is no {name}.")
-        columns.setdefault("port", PORTS[Security(columns.get("security", Security.TLS))])
-        if not 0 < columns["port"] < 65536 or not 0 < columns.get("max_lanes", 1) <= MOST_LANES:
+        columns = _fitted(columns, place)
+        if not (0 < columns["port"] < 65536 or columns["path"]) or not 0 < columns.get("max_lanes", 1) <= MOST_LANES:
             raise BadSetup(f"{place}: port must be below 65,536 and max_lanes from 1 to {MOST_LANES:,}.")
         columns |= _way_in(columns, place)
         if "ca_file" in described:
@@ -174,7 +187,7 @@ def _refuse_differences(found: Model, columns: Table, place: str) -> None:
 def _try(registry: Mapping[str, Kind], columns: Table, secret: Secret | None, place: str) -> None:
     """Let the connector read its options. Nothing connects."""
     try:
-        open_connector(registry, str(columns.get("kind", "")), columns["options"], secret).close()
+        open_connector(registry, str(columns.get("kind", "")), host_files.resolved(columns["options"]), secret).close()
     except MigratorError as error:
         raise BadSetup(f"{place}: {error.reply or error.sentence}") from error
 
@@ -201,6 +214,15 @@ _WORDS: Final[dict[type, str]] = {
     list: "a list",
     dict: "a table",
 }
+
+
+def _fitted(columns: Table, place: str) -> dict[str, Any]:
+    """Return the columns as a server of its kind has them. Raises ``BadSetup``."""
+    usual = {"host": "", "port": None, "security": Security.TLS, "admin_access": "authzid"}
+    try:
+        return server_kinds.fitted({**usual, **columns})
+    except Refused as refused:
+        raise BadSetup(f"{place}: {refused.sentence}") from None
 
 
 def _way_in(columns: Table, place: str) -> dict[str, Any]:

@@ -11,15 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
-from campaigns.bridge import vault
+from campaigns.bridge import places, vault
 from campaigns.bridge.connect import endpoint_of, open_row, require_allowed
 from campaigns.models import Connector, Server, User
 from campaigns.services.connectors import REGISTRIES
 from campaigns.services.events import record
-from migrator.errors import MigratorError
-from migrator.preflight import probe
+from migrator.errors import MigratorError, Side
+from migrator.preflight import probe, probe_night, probe_others
 from migrator.preflight.probe import Finding, Look, Outcome
 from migrator.secret import Secret
 from migrator.stores.imap_session import Endpoint
@@ -32,6 +34,9 @@ _TRIES: Final[dict[str, Callable[[Any, str], Iterator[Finding]]]] = {
     Connector.Room.DIRECTORY: probe.try_directory,
     Connector.Room.ROUTE: probe.try_route,
     Connector.Room.SESSIONS: probe.try_sessions,
+    Connector.Room.HOLD: probe_night.try_hold,
+    Connector.Room.POPULATION: probe_night.try_population,
+    Connector.Room.PUBLICATION: probe_night.try_publication,
 }
 
 
@@ -43,13 +48,11 @@ def try_server(
     With a ``password`` the account signs in itself, too; it is not stored. Changes nothing but our events.
     """
     try:
-        require_allowed(server.host)
-        doors = _doors(server, login, password)
+        looks = _looks(server, login, password)
     except MigratorError as error:
         found = [Finding(Look.REACH, Outcome.BAD, error.code, error.reply)]
     else:
-        endpoint = endpoint_of(server, "", Secret(""))
-        found = _within(seconds, lambda: probe.try_server(endpoint, doors))
+        found = _within(seconds, looks)
         found += _unproved(server, login, found)
     record(SERVER_TESTED, actor=actor, row=server.pk, called=server.name, account=login, found=_stored(found))
     return found
@@ -68,6 +71,25 @@ def try_connector(connector: Connector, address: str, *, actor: User, seconds: f
     return found
 
 
+def _looks(server: Server, login: str, password: Secret | None) -> Callable[[], Iterator[Finding]]:
+    """Return how a server of its kind is tried. Raises ``MigratorError``."""
+    if places.is_files(server):
+        places.require_readable(server)
+        files = partial(places.open_files, server, Side.SOURCE, login, probe.PATIENCE)
+        return lambda: chain(_reached(), probe_others.try_files(files) if login else ())
+    require_allowed(server.host)
+    endpoint = endpoint_of(server, "", Secret(""))
+    if not places.signs_in(server):
+        return lambda: probe_others.try_delivery(endpoint, login, is_local=server.kind == "lmtp")
+    doors = _doors(server, login, password)
+    try_kind = probe.try_server if server.kind == places.IMAP else probe_others.try_pop3
+    return lambda: try_kind(endpoint, doors)
+
+
+def _reached() -> Iterator[Finding]:
+    yield Finding(Look.REACH, Outcome.GOOD, "folder")
+
+
 def _doors(server: Server, login: str, password: Secret | None) -> dict[Look, Endpoint]:
     doors = {}
     admin = vault.unseal(server, "admin_secret")
@@ -80,8 +102,11 @@ def _doors(server: Server, login: str, password: Secret | None) -> dict[Look, En
 
 def _unproved(server: Server, login: str, found: list[Finding]) -> list[Finding]:
     """Return what there was nothing to look with for, where the server was reached at all."""
-    if any(finding.outcome is Outcome.BAD for finding in found) or {Look.ADMIN, Look.USER} & {f.look for f in found}:
+    looked_at = {Look.ADMIN, Look.USER, Look.FOUND} & {finding.look for finding in found}
+    if looked_at or any(finding.outcome is Outcome.BAD for finding in found):
         return []
+    if not places.signs_in(server):
+        return [Finding(Look.FOUND, Outcome.NONE, "account")]
     return [Finding(Look.ADMIN if server.admin_login else Look.USER, Outcome.NONE, "password" if login else "account")]
 
 

@@ -182,6 +182,12 @@ def ago(at: datetime | None) -> str:
 
 
 @register.simple_tag
+def step_words(kind: str) -> str:
+    """The word for a step of the move; empty where none is under way."""
+    return words.step(kind) if kind else ""
+
+
+@register.simple_tag
 def when(at: datetime | None) -> SafeString | str:
     """A time as tables show it: how long ago, the moment itself in its title."""
     return _time(at, ago(at)) if at else ""

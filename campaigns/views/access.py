@@ -33,7 +33,7 @@ def require(request: HttpRequest, *verbs: Verb, campaign: Campaign | None = None
 def campaign_for(request: HttpRequest, campaign_id: int, *verbs: Verb) -> Campaign:
     """Return a campaign in which the asker may do one of ``verbs``. Raises ``PermissionDenied``, ``Http404``."""
     require(request, *verbs)
-    related = ("source", "target", "source_directory", "target_directory", "route", "source_sessions")
+    related = ("source", "target", *Campaign.CONNECTORS)
     campaign = _find(Campaign.objects.select_related(*related), campaign_id)
     require(request, *verbs, campaign=campaign)
     return campaign
@@ -42,7 +42,10 @@ def campaign_for(request: HttpRequest, campaign_id: int, *verbs: Verb) -> Campai
 def batch_for(request: HttpRequest, batch_id: int, *verbs: Verb) -> Batch:
     """Return a batch in whose campaign the asker may do one of ``verbs``. Raises as ``campaign_for``."""
     require(request, *verbs)
-    batch = _find(Batch.objects.select_related("campaign__source", "campaign__target"), batch_id)
+    of_campaign = ("source", "target", "hold", "route")
+    rows = Batch.objects.select_related(*(f"campaign__{name}" for name in of_campaign), "held__oldest_account")
+    secrets = (f"held__oldest_account__{side}_secret" for side in ("source", "target"))
+    batch = _find(rows.defer(*secrets), batch_id)
     require(request, *verbs, campaign=batch.campaign)
     return batch
 

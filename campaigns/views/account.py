@@ -31,7 +31,7 @@ from campaigns.services.accounts import Verdict
 from campaigns.services.acts import Act
 from campaigns.services.folder_rules import Action
 from campaigns.services.refusals import Refused
-from campaigns.states import Owner
+from campaigns.states import AccountState, Owner
 from campaigns.views.access import account_for, require, way_back
 from migrator.secret import Secret
 
@@ -62,7 +62,9 @@ def _context(request: HttpRequest, page: AccountPage) -> dict[str, Any]:
     can["manage"] = may(user, Verb.RUN, found.campaign)
     can["resolve"] = may(user, Verb.RESOLVE, found.campaign)
     can["export"] = may(user, Verb.EXPORT, found.campaign)
+    can["plan"] = may(user, Verb.PLAN, found.campaign)
     can["read"] = may(user, Verb.READ, found.campaign)
+    can["take_back"] = page.state is AccountState.DONE and may(user, Verb.CUT_OVER, found.campaign)
     return {
         "page": page,
         "account": found,
@@ -81,7 +83,7 @@ def _forms(page: AccountPage, wrong: PageForm | None) -> dict[str, Any]:
     fresh: list[PageForm] = [
         PasswordForm(initial={"sides": side}),
         FolderRuleForm(initial={"folder": problem.folder if problem else ""}),
-        ResolveForm(can_go_back=page.account.owner == Owner.SOURCE),
+        ResolveForm(can_go_back=page.account.owner == Owner.SOURCE or page.account.return_asked_at is not None),
     ]
     names = ("password_form", "rule_form", "resolve_form")
     return {name: wrong if type(wrong) is type(form) else form for name, form in zip(names, fresh, strict=True)}

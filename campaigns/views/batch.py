@@ -20,7 +20,7 @@ from campaigns.selectors import batch_page, batch_rows, confirming, words
 from campaigns.selectors.batch_rows import Filter
 from campaigns.selectors.confirming import Choice, Confirmation, Whole
 from campaigns.selectors.csv_cells import rows_to_csv
-from campaigns.services import acts, batches
+from campaigns.services import acts, batches, stopping, together
 from campaigns.services.acts import Act, Carried
 from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
@@ -75,6 +75,10 @@ def batch_act(request: HttpRequest, batch_id: int) -> HttpResponse:
     choice = Choice.of(request.POST.get("act", ""), request.POST.getlist("a"), request.POST.get("all") == "1", asked)
     user = _require_all(request, choice, found)
     back = redirect(f"{reverse('batch', args=[found.pk])}{asked.here}")
+    if request.POST.get("back") == "night":
+        back = redirect("night", batch_id=found.pk)
+    if choice.act is Whole.GO:
+        return redirect("night", batch_id=found.pk)  # where it is looked at whether it may
     if choice.act is None:
         messages.error(request, gettext("There is no such action. Nothing was done."))
     elif choice.is_nothing:
@@ -133,6 +137,8 @@ def batch_confirm(request: HttpRequest, batch_id: int) -> HttpResponse:
         Filter.of(request.GET.dict()),
     )
     _require_all(request, choice, found)
+    if choice.act is Whole.GO:
+        return redirect("night", batch_id=found.pk)
     if choice.act is None or choice.is_nothing or choice.is_done_at_once:
         return redirect("batch", batch_id=found.pk)
     return _render_confirmation(request, found, confirming.ask(found, choice), "")
@@ -165,9 +171,10 @@ def _as_query(choice: Choice) -> str:
 
 _WHOLE: Final = {
     Whole.START: batches.start,
-    Whole.GO: batches.go,
     Whole.WITHDRAW: batches.withdraw_go,
     Whole.APPROVE: batches.pass_canary,
+    Whole.NEXT_STEP: together.next_step,
+    Whole.STOP: stopping.stop,
 }
 
 
@@ -189,11 +196,12 @@ def _act_on_whole(request: HttpRequest, found: Batch, act: Whole, user: User) ->
 def _whole_told(act: Whole) -> str:
     return {
         Whole.START: gettext("Started. Accounts are checked and copied ahead; users notice nothing."),
-        Whole.GO: gettext("You said go. Accounts move from now on, within their window."),
         Whole.WITHDRAW: gettext("The go is withdrawn. No more moves begin; those under way are finished."),
         Whole.APPROVE: gettext("The first few are approved. The others follow."),
         Whole.PAUSE: gettext("Paused. Nothing more begins; who is being moved is finished."),
         Whole.RESUME: gettext("The batch goes on."),
+        Whole.NEXT_STEP: gettext("The next step begins, for all accounts that are being moved."),
+        Whole.STOP: gettext("Stopped. Nothing more begins; who was not switched goes back, the others are finished."),
     }[act]
 
 

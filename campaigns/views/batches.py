@@ -54,10 +54,11 @@ def plan(request: HttpRequest, batch_id: int) -> HttpResponse:
                 actor=require(request, Verb.PLAN),
                 timetable=form.timetable(batch),
                 name=form.cleaned_data["name"],
+                modes=form.modes(),
                 **form.limits(),
             )
         except Refused as refusal:
-            refused(form, gettext(refusal.sentence))
+            refused(form, gettext(refusal.sentence), refusal.field or None)
         else:
             wake_after_commit()
             messages.success(request, gettext("The plan of batch %(name)s is saved.") % {"name": batch.name})

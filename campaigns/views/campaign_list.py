@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from campaigns.forms.planning import CopyForm, MethodForm, SettingsForm, refused
 from campaigns.models import Campaign
 from campaigns.permissions import Verb
-from campaigns.selectors import methods, plans
+from campaigns.selectors import kinds, methods, plans
 from campaigns.services import campaigns, preflights
 from campaigns.services.refusals import Refused
 from campaigns.tasks import wake_after_commit
@@ -64,6 +64,7 @@ def _settings_page(request: HttpRequest, campaign: Campaign, form: SettingsForm,
         "methods": methods.METHODS,
         "ground": plans.ground(),
         "is_proved": preflights.is_accepted(campaign),
+        "changes": kinds.changes_of(campaign),
     }
     wrong = form.errors or copying.errors
     return render(request, "campaigns/settings.html", context, status=422 if wrong else 200)
@@ -71,7 +72,8 @@ def _settings_page(request: HttpRequest, campaign: Campaign, form: SettingsForm,
 
 def _chosen(campaign: Campaign) -> dict[str, Any]:
     fields = (*MethodForm.CONNECTIONS, *MethodForm.OPTIONS, "name")
-    return {"method": methods.method_of(campaign).key, **{name: getattr(campaign, name) for name in fields}}
+    shown = {name: getattr(campaign, name) for name in fields} | {"services": ",".join(campaign.services)}
+    return {"method": methods.method_of(campaign).key, **shown}
 
 
 def _copy_name(campaign: Campaign) -> str:

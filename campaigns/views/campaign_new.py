@@ -15,7 +15,7 @@ from campaigns.forms.lists import ListForm, ReadingForm
 from campaigns.forms.planning import CuttingForm, MethodForm, ServersForm, refused
 from campaigns.models import CampaignDraft, User
 from campaigns.permissions import Verb
-from campaigns.selectors import methods, plans
+from campaigns.selectors import kinds, methods, plans
 from campaigns.services import drafts, lists
 from campaigns.services.drafts import Started
 from campaigns.services.imports import ChangedMeanwhile, Cutting
@@ -74,7 +74,8 @@ def _chosen(draft: CampaignDraft, ground: plans.Ground) -> dict[str, Any]:
         return {"method": "ahead", **only} if "source_directory" in only else {"method": "plain"}
     options = draft.options
     is_governed = bool(options.get("source_directory") or options.get("target_directory"))
-    return {**options, "method": methods.method(options["recipe"], is_governed).key}
+    services = ",".join(options.get("services", ()))
+    return {**options, "services": services, "method": methods.method(options["recipe"], is_governed).key}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -105,6 +106,7 @@ def _page(
         "page": 3,
         "method": methods.method(options.get("recipe", "plain"), is_governed),
         "is_proved": not is_governed,
+        "changes": kinds.changes(draft.source, draft.target),
     }
     if uploaded is None or form is not None:
         context["form"] = form or ListForm()

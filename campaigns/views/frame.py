@@ -32,6 +32,7 @@ _PLACES: Final = (
     ("people", gettext_lazy("People"), "people", (Verb.LOOK_UP,)),
     ("servers", gettext_lazy("Servers"), "servers", (Verb.PLAN, Verb.MANAGE_SERVERS)),
     ("staff", gettext_lazy("Staff logins"), "staff", (Verb.MANAGE_STAFF,)),
+    ("alarms", gettext_lazy("Alarms"), "alarms", (Verb.RUN, Verb.MANAGE_SERVERS)),
     ("log", gettext_lazy("Log"), "log", (Verb.READ,)),
 )
 

@@ -117,7 +117,7 @@ def _with_mark(pieces: Iterator[str]) -> Iterator[str]:
 def cutting_of(form: CuttingForm) -> Cutting:
     """Return how accounts are cut into batches."""
     found = form.cleaned_data
-    return Cutting(found["size"], form.timetable(), {"canary": found["canary"]})
+    return Cutting(found["size"], form.timetable(), {"canary": found["canary"]}, found["is_by_domain"])
 
 
 def changed_meanwhile(form: CuttingForm, uploaded: UploadedList, error: ChangedMeanwhile | BadRoster) -> bool:

@@ -35,6 +35,7 @@ def campaign_prove(request: HttpRequest, campaign_id: int) -> HttpResponse:
             return redirect("campaign_prove", campaign_id=campaign.pk)
         refused = trials.refusals((f.error.side or "", f.error.code, f.error.reply) for f in failures)
     page = {"nav": "campaigns", "campaign": campaign, "standing": standing, "form": form, "refused": refused}
+    page["first_batch"] = campaign.batches.order_by("number").first()
     return render(request, "campaign/prove.html", page, status=422 if refused or form.errors else 200)
 
 

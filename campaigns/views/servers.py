@@ -14,10 +14,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from campaigns import tasks
+from campaigns.bridge import places
 from campaigns.forms.servers import AddressForm, ServerForm, ServerTrialForm
 from campaigns.models import AllowedAddress, Server, User
 from campaigns.permissions import Verb, may
-from campaigns.selectors import plans
+from campaigns.selectors import kinds, plans
 from campaigns.selectors import servers as selector
 from campaigns.services import addresses as address_service
 from campaigns.services import breakers, certificates, trials
@@ -43,14 +44,16 @@ def servers(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters("admin_secret")
 def server_new(request: HttpRequest) -> HttpResponse:
-    """Set up a server."""
+    """Set up a server; ``?kind=`` says which kind."""
     user = require(request, Verb.MANAGE_SERVERS)
-    form = ServerForm(request.POST or None)
+    offered = {kind.key: kind for kind in kinds.offered()}
+    kind = offered.get(request.GET.get("kind", ""), kinds.KINDS[places.IMAP])
+    form = ServerForm(request.POST or None, kind=kind.key)
     saved = _save(form, None, user)
     if saved is not None:
         _tell_saved(request, saved.server.name, saved.allowed)
         return redirect(f"{reverse('server', args=[saved.server.pk])}#test")
-    page = {"nav": "servers", "form": form}
+    page = {"nav": "servers", "form": form, "kind": kind, "kinds": list(offered.values())}
     return render(request, "servers/new.html", page, status=422 if form.errors else 200)
 
 
@@ -61,7 +64,7 @@ def server(request: HttpRequest, server_id: int) -> HttpResponse:
     user = require(request, Verb.MANAGE_SERVERS, *(READERS if request.method != "POST" else ()))
     row = _find(server_id)
     shown = {name: getattr(row, name) for name in service.COLUMNS}
-    form = ServerForm(request.POST or None, initial=shown, has_secret=row.admin_secret is not None)
+    form = ServerForm(request.POST or None, kind=row.kind, initial=shown, has_secret=row.admin_secret is not None)
     saved = _save(form, row, user)
     if saved is not None:
         _tell_saved(request, saved.server.name, saved.allowed)
@@ -75,10 +78,10 @@ def server_test(request: HttpRequest, server_id: int) -> HttpResponse:
     """Try the server, and show what was found."""
     user = require(request, Verb.PLAN, Verb.MANAGE_SERVERS)
     row = _find(server_id)
-    trial = ServerTrialForm(request.POST)
+    trial = ServerTrialForm(request.POST, server=row)
     if not trial.is_valid():
         return _page(request, row, trial=trial)
-    password = trial.cleaned_data["password"]
+    password = trial.cleaned_data.get("password")
     found = trials.try_server(row, trial.cleaned_data["login"], Secret(password) if password else None, actor=user)
     tell_trial(request, found)
     return redirect(f"{reverse('server', args=[row.pk])}#test")
@@ -169,10 +172,9 @@ def _save(form: ServerForm, row: Server | None, user: User) -> service.Saved | N
     """Save what is in the form; None when there is nothing in it, or something wrong, which is in the form then."""
     if not form.is_valid():
         return None
-    columns = {name: form.cleaned_data[name] for name in service.COLUMNS}
-    secret = form.cleaned_data["admin_secret"]
+    secret = form.cleaned_data.get("admin_secret")
     try:
-        return service.save(row, columns, Secret(secret) if secret else None, actor=user)
+        return service.save(row, form.values(), Secret(secret) if secret else None, actor=user)
     except Refused as refused:
         add_refusal(form, refused)
         return None
@@ -188,11 +190,12 @@ def _page(
     request: HttpRequest, row: Server, *, form: ServerForm | None = None, trial: ServerTrialForm | None = None
 ) -> HttpResponse:
     shown = {name: getattr(row, name) for name in service.COLUMNS}
-    form = form or ServerForm(initial=shown, has_secret=row.admin_secret is not None)
-    trial = trial or ServerTrialForm()
+    form = form or ServerForm(kind=row.kind, initial=shown, has_secret=row.admin_secret is not None)
+    trial = trial or ServerTrialForm(server=row)
     page = {
         "nav": "servers",
         "server": selector.server(row),
+        "kind": kinds.KINDS[row.kind],
         "form": form,
         "trial": trial,
         "showed": certificates.shown(row) is not None,

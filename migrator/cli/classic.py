@@ -17,8 +17,6 @@ IMAP_MOVER, POP_MOVER, ACCOUNTS_MOVER = "MoveIMAPMail", "MovePOPMail", "MoveAcco
 ASK: Final = "-"
 _SIDES: Final = {Side.SOURCE: "old", Side.TARGET: "new"}
 _REFUSED: Final = {
-    "delete": "--delete: removing mail from the old server is not offered; its mail stays as it is until somebody "
-    "who has seen the new mailboxes removes it there.",
     "copy_mailbox_class": "--copyMailboxClass: classes of mailboxes are not copied; their messages are.",
 }
 

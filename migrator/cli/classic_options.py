@@ -83,4 +83,3 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_flags_of_both(flags: argparse._ArgumentGroup) -> None:
     flags.add_argument("--notimeout", dest="no_timeout", action="store_true", help="wait up to an hour for an answer")
-    flags.add_argument("--delete", action="store_true", help=argparse.SUPPRESS)

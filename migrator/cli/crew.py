@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
-from migrator.cli.accounts import Account, AccountResult, Exit, exit_of_error
+from migrator.cli.accounts import Account
 from migrator.errors import MigratorError, Radius
 from migrator.events import Event, EventSink, PassPlanned
 from migrator.limits import StopSignal
@@ -22,18 +22,40 @@ from migrator.limits import StopSignal
 ADMIN_REFUSALS: Final = 3  # in a row: it is not the users, it is the administrator's rights
 
 
-class Crew:
-    """Lanes that copy accounts side by side. One crew, one run."""
+class Ended(Protocol):
+    """How the work on one account ended."""
+
+    @property
+    def account(self) -> Account:
+        """Whose."""
+        ...
+
+    @property
+    def error(self) -> MigratorError | None:
+        """What kept it from its end."""
+        ...
+
+
+Result = TypeVar("Result", bound=Ended)
+
+
+class Crew(Generic[Result]):
+    """Lanes that work on accounts side by side. One crew, one run.
+
+    ``not_started`` makes the result of an account that nobody began, given what closed the road.
+    """
 
     def __init__(
         self,
-        carry_one: Callable[[Account, EventSink], AccountResult],
+        carry_one: Callable[[Account, EventSink], Result],
+        not_started: Callable[[Account, MigratorError | None], Result],
         *,
         lanes: int,
         stop: StopSignal,
         listen: Callable[[Account], EventSink],
     ) -> None:
         self._carry = carry_one
+        self._not_started = not_started
         self._lanes = lanes
         self._stop = stop
         self._listen = listen
@@ -45,15 +67,15 @@ class Crew:
         self._closed_by: MigratorError | None = None
         self._is_broken = False
 
-    def run(self, accounts: Sequence[Account], tell: Callable[[AccountResult], None]) -> list[AccountResult]:
+    def run(self, accounts: Sequence[Account], tell: Callable[[Result], None]) -> list[Result]:
         """Copy ``accounts``; return a result for each in their order. ``tell`` hears of each from its lane."""
         self._waiting.extend(accounts)
         with ThreadPoolExecutor(self._lanes, "lane") as pool:
             lanes = [pool.submit(self._work, tell) for _ in range(min(self._lanes, len(accounts)))]
         results = {result.account: result for lane in lanes for result in lane.result()}
-        return [results.get(account) or self._not_started(account) for account in accounts]
+        return [results.get(account) or self._not_started(account, self._closed_by) for account in accounts]
 
-    def _work(self, tell: Callable[[AccountResult], None]) -> list[AccountResult]:
+    def _work(self, tell: Callable[[Result], None]) -> list[Result]:
         results = []
         while account := self._next():
             with self._lane_kept():
@@ -93,7 +115,7 @@ class Crew:
             self._refusals = 0
             self._turn.notify_all()
 
-    def _note(self, result: AccountResult) -> None:
+    def _note(self, result: Result) -> None:
         error = result.error
         if error is None:
             return
@@ -103,11 +125,6 @@ class Crew:
             admin_is_out = is_refused_admin and (not self._is_proved or self._refusals >= ADMIN_REFUSALS)
             if error.radius in (Radius.SERVER, Radius.CONFIG) or admin_is_out:
                 self._closed_by = self._closed_by or error
-
-    def _not_started(self, account: Account) -> AccountResult:
-        error = self._closed_by
-        exit_code = Exit.STOPPED if error is None else exit_of_error(error)
-        return AccountResult(account, exit_code, error=error, is_started=False)
 
 
 class _Proof:

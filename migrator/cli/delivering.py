@@ -9,6 +9,7 @@ from migrator.cli.doors import BadInput, Door
 from migrator.cli.terminal import Terminal
 from migrator.stores import Address
 from migrator.stores.smtp import MARKER
+from migrator.transfer.plan import DuplicatePolicy
 
 _SMTP: Final = f"""\
 The mail is sent anew, by SMTP. What that changes:
@@ -37,5 +38,9 @@ def say_before(target: Door, options: argparse.Namespace, terminal: Terminal) ->
         if getattr(options, option):
             words = f"--{option.replace('_', '-')}: mail that is delivered by {target.url.store.label} goes as it is"
             raise BadInput(f"{words}; repairs are for mail that is stored.")
+    if options.duplicates == DuplicatePolicy.ONCE:
+        raise BadInput("--duplicates once: what was delivered cannot be found again; each message is sent.")
+    if options.newest_first:
+        raise BadInput("--newest-first: mail is delivered in its own order, or the newest would be the lowest there.")
     for line in f"{_SMTP if target.url.kind == 'smtp' else _LMTP}\n{_BOTH}".split("\n"):
         terminal.say(line)

@@ -18,8 +18,9 @@ from migrator.cli.urls import parse_mailbox, parse_server
 from migrator.cli.ways_in import BadWayIn, WayIn
 from migrator.errors import Side
 from migrator.limits import Limits
-from migrator.rosters import tsv
+from migrator.rosters import reading, sharing, tsv
 from migrator.rosters.base import BadRoster, Needs, Refusal, Roster
+from migrator.rosters.tsv import Layout
 from migrator.secret import Secret
 from migrator.stores import STORES, Address, imap_session, load
 from migrator.stores.imap_access import AUTHZID
@@ -151,7 +152,8 @@ def roster(options: argparse.Namespace, source: Door, target: Door, terminal: Te
     """Return the list of ``move-accounts`` with all refusals. Raises ``BadInput`` when it cannot be read as a whole."""
     needs = Needs(*(door.needs_password and not door.administrator for door in (source, target)))
     try:
-        found = tsv.read(options.file, needs).checked(same_server=source.url.is_same_server(target.url))
+        found = tsv.read(options.file, needs, Layout(may_have=(*sharing.COLUMNS, reading.COLUMN)))
+        found = reading.checked(sharing.checked(found, same_server=source.url.is_same_server(target.url)))
         found = _without_pathless(found, source, target)
         if any(needs):
             _warn_of_readers(options.file, terminal)
@@ -184,9 +186,15 @@ def _of(options: argparse.Namespace, side: Side, name: str) -> str | Path | None
 
 def _url(options: argparse.Namespace, side: Side, parse: Callable[[str, Side], Url]) -> Url:
     try:
-        return parse(getattr(options, side), side)
+        url = parse(getattr(options, side), side)
     except BadUrl as refusal:
         raise BadInput(f"{side.upper()}: {refusal}") from None
+    zone = getattr(options, "mbox_zone", None) if side is Side.SOURCE else None
+    if zone is None:
+        return url
+    if not isinstance(url, FileUrl) or url.kind != "mbox":
+        raise BadInput("--mbox-zone is for a source of mail files: mbox:PATH.")
+    return replace(url, zone=zone)
 
 
 def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:

@@ -19,6 +19,7 @@ from migrator.stores.imap_files import telltales
 from migrator.stores.manners import ALL
 from migrator.stores.profiles import GENERIC
 from migrator.transfer.folders import FolderRules, map_folders
+from migrator.transfer.labels import as_archive, system_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,13 @@ def found_folders(source: SourceStore, rules: FolderRules) -> list[FoundFolder]:
     """Return the folders of ``source`` with what ``rules`` make of them; as on a target that takes every name."""
     listed = source.folders()
     prefix, separator = source.prefix()
+    if source.features.has_labels:
+        mapped = as_archive(listed, rules)
+        prefix = prefix or system_prefix(mapped)
+    else:
+        mapped = listed
     mapping = map_folders(
-        listed,
+        mapped,
         [],
         source_prefix=prefix,
         source_separator=separator,

@@ -26,10 +26,19 @@ class FileLedgers:
 
     def __init__(self, path: Path) -> None:
         self._file = LedgerFile(path)
+        self._usual_targets: list[str] = []
+        usual = default_path()
+        if usual.exists() and not usual.samefile(path):
+            with LedgerFile(usual) as other:
+                self._usual_targets = [target for _, target in other.pairs()]
 
     def account(self, source: str, target: str) -> AbstractContextManager[Ledger]:
         """See Ledgers."""
         return self._file.account(source, target)
+
+    def targets(self) -> list[str]:
+        """See Ledgers: those of this file, and of the usual one where another is named."""
+        return [target for _, target in self._file.pairs()] + self._usual_targets
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +61,10 @@ class RehearsalLedgers:
         if self._file and (source, target) in self._known:
             return self._file.account(source, target)
         return nullcontext(MemoryLedger())
+
+    def targets(self) -> list[str]:
+        """See Ledgers. A rehearsal removes nothing."""
+        return []
 
     def __enter__(self) -> Self:
         return self

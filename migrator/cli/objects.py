@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from migrator.cli import pop_readers, scripts
 from migrator.cli.accounts import AccountResult, Sums
 from migrator.cli.summary import total
 from migrator.cli.watch import AccountWatch
 from migrator.errors import MigratorError
 from migrator.mail import Outcome
+from migrator.transfer.removal import RemovalReport
 from migrator.transfer.verify import VerifyReport
 
 
@@ -54,6 +56,7 @@ def account_object(result: AccountResult) -> dict[str, Any]:
         "target": account.target,
         "exit_code": int(result.exit_code),
         "started": result.is_started,
+        "local_reader": account.reads_files,
         "balanced": result.is_balanced,
         "seconds": round(result.seconds, 3),
         **_sums_object(result.sums),
@@ -61,6 +64,10 @@ def account_object(result: AccountResult) -> dict[str, Any]:
         "folder_errors": [{"folder": folder, **(_error_object(error) or {})} for folder, error in result.folder_errors],
         "left_behind": [row._asdict() | {"outcome": row.outcome.name.lower()} for row in result.left_behind],
         "verify": _report_object(result.report),
+        "sieve": scripts.as_object(result.scripts),
+        "pop3": pop_readers.as_object(result.pop3),
+        "removal": _removal_object(result.removal),
+        "set_aside": str(result.set_aside) if result.set_aside else None,
     }
 
 
@@ -69,6 +76,7 @@ def _sums_object(sums: Sums) -> dict[str, Any]:
         "folders": sums.folders,
         "messages": sums.listed,
         "removed": sums.removed,
+        "removed_by_us": sums.removed_by_us,
         "outcomes": _outcomes_object(sums.outcomes),
         "appended": sums.appended,
         "appended_bytes": sums.appended_bytes,
@@ -93,6 +101,20 @@ def _error_object(error: MigratorError | None) -> dict[str, Any] | None:
         "sentence": error.sentence,
         "next_step": error.hint,
         "reply": error.reply,
+    }
+
+
+def _removal_object(removal: RemovalReport | None) -> dict[str, Any] | None:
+    if removal is None:
+        return None
+    return {
+        "removed": removal.removed,
+        "kept": {reason.value: count for reason, count in sorted(removal.kept.items())},
+        "stopped": removal.is_stopped,
+        "error": _error_object(removal.error),
+        "folder_errors": [
+            {"folder": path.display, **(_error_object(error) or {})} for path, error in removal.folder_errors
+        ],
     }
 
 

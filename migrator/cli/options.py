@@ -5,16 +5,30 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from migrator.cli import classic_options, filter_options, repair_options, ways_in
+from migrator.cli import (
+    classic_options,
+    filter_options,
+    placing,
+    pop_readers,
+    removing,
+    repair_options,
+    scripts,
+    sharing,
+    ways_in,
+)
 from migrator.cli.ledgers import default_path
+from migrator.transfer.several import ASKED_CONNECTIONS
 from migrator.transfer.verify import VerifyLevel
 
 SIDES: Final = ("source", "target")
 LANES: Final = 6  # a process gives its best with 4 to 8
 MOST_LANES: Final = 64
+MOST_CONNECTIONS: Final = 16  # for one account: servers let few more in, and more gain nothing
 MOST_SECONDS: Final = 86_400
 
 URLS: Final = """\
@@ -37,6 +51,16 @@ Exit codes:
     3  not done, the same command may be repeated: the line dropped, a server is away or busy
     4  not done, a person is needed: password, full mailbox, certificate, a difference found by --verify
   130  stopped; the same command goes on where it was
+  Of several accounts the highest number counts.
+"""
+SURVEY_EXIT_CODES: Final = """\
+Exit codes:
+    0  nobody is seen to fail, and nothing that anybody may miss to stay behind
+    1  nobody is seen to fail, but something will stay behind
+    2  nothing was looked at: wrong usage or input
+    3  somebody would fail today, for a reason that passes: a server is away or busy
+    4  somebody will fail unless a person does something
+  130  stopped
   Of several accounts the highest number counts.
 """
 RESCUE_EXIT_CODES: Final = """\
@@ -67,8 +91,10 @@ LIST: Final = """\
 The list:
   A text file in UTF-8 (or UTF-16 with its mark). Its first line names the columns, separated by tabs, commas or
   semicolons: Name and Password sign in at the source, NewName and NewPassword at the target; where these are missing
-  or empty, Name and Password serve both. Other columns are ignored. Between tabs every character stands for itself;
-  between commas or semicolons a field may be quoted. Passwords are taken as they stand, blanks too.
+  or empty, Name and Password serve both. Rows with SharedRoot and NewSharedRoot are shared folders (copy --help);
+  their Name is who reads them. LocalReader (yes or no) marks who reads mail as files. Other columns are ignored.
+  Between tabs every character stands for itself; between commas or semicolons a field may be quoted. Passwords are
+  taken as they stand, blanks too.
 """
 
 
@@ -102,10 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     _add_copy(commands)
     _add_move_accounts(commands)
+    _add_survey(commands)
     _add_list(commands)
     _add_rescue(commands)
     _add_proof(commands)
     _add_verify(commands)
+    placing.add(commands, EXIT_CODES)
     _add_classics(commands)
     return parser
 
@@ -114,12 +142,14 @@ def _add_copy(commands: argparse._SubParsersAction[_Parser]) -> None:
     copy = commands.add_parser(
         "copy",
         help="copy one mailbox",
-        description="Copy the mailbox SOURCE into the mailbox TARGET. Nothing is removed or changed in SOURCE; what "
-        "TARGET already holds is recognised by its content. A second run copies what came since.",
+        description="Copy the mailbox SOURCE into the mailbox TARGET. Nothing is removed or changed in SOURCE, unless "
+        "--delete says so; what TARGET already holds is recognised by its content. A second run copies what came "
+        "since.",
         epilog=f"{URLS}\n{EXIT_CODES}",
     )
     copy.add_argument("source", metavar="SOURCE", help="URL of the old mailbox")
     copy.add_argument("target", metavar="TARGET", help="URL of the new mailbox")
+    sharing.add(copy.add_argument_group("shared folders"))
     _add_common(copy)
 
 
@@ -158,6 +188,29 @@ def _add_accounts(move: argparse.ArgumentParser) -> None:
         )
 
 
+def _add_survey(commands: argparse._SubParsersAction[_Parser]) -> None:
+    survey = commands.add_parser(
+        "survey",
+        help="look who would fail and why, and how long it would take; write nothing",
+        description="Look at the mailbox SOURCE and the mailbox TARGET, or at all of FILE, as copy and move-accounts "
+        "would, and say what will happen: who will fail, what will stay behind, what will be called otherwise, how "
+        "long it takes and what holds it up, and what is not moved between two such servers. Nothing is written on "
+        "either side. The options are those of copy and move-accounts: what they change is foreseen, too.",
+        epilog=f"{URLS}\n{LIST}\n{SURVEY_EXIT_CODES}",
+    )
+    survey.add_argument(
+        "places", metavar="[FILE] SOURCE TARGET", nargs="+", help="two mailboxes, or a list and two servers"
+    )
+    survey.add_argument(
+        "--measured",
+        metavar="FILE",
+        type=Path,
+        help="take the pace from a copy between these servers: what copy or move-accounts told with --json",
+    )
+    _add_accounts(survey)
+    _add_common(survey)
+
+
 def _add_list(commands: argparse._SubParsersAction[_Parser]) -> None:
     folders = commands.add_parser(
         "folders",
@@ -182,6 +235,7 @@ def _add_classics(commands: argparse._SubParsersAction[_Parser]) -> None:
         _add_sides(parser.add_argument_group("signing in"), SIDES)
         _add_copying(parser.add_argument_group("copying"))
         _add_telling(parser)
+        parser.set_defaults(shared_root=None, new_shared_root=None, mbox_zone=None)  # for copy alone
 
 
 def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -342,6 +396,13 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="ask the source for one message at a time; without it this is found out by itself",
     )
+    group.add_argument(
+        "--mbox-zone",
+        metavar="ZONE",
+        type=_zone,
+        help="the zone of the machine that wrote the mbox, for dates that name none: Europe/Berlin, or +0100 (default "
+        "+0000)",
+    )
 
 
 def _add_copying(group: argparse._ArgumentGroup) -> None:
@@ -362,6 +423,19 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         "--no-acl", action="store_true", help="do not let others into the folders of the new mailbox as into the old"
     )
     group.add_argument(
+        "--acl-map",
+        metavar="FILE",
+        type=Path,
+        help="what the new server calls those to whom folders are open: in each line of FILE an old and a new "
+        "identifier, with a tab between them; group:NAME is a group; without a new one nobody gets in",
+    )
+    group.add_argument(
+        "--metadata",
+        action="store_true",
+        help="copy what is noted on folders (METADATA), and the roles of folders that are there already, when a folder "
+        "is copied for the first time; what the target has of its own stays",
+    )
+    group.add_argument(
         "--same-person",
         action="store_true",
         help="copy although the target seems to hold another person's mail: it is one person under two names",
@@ -369,13 +443,24 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
+    scripts.add(group)
+    pop_readers.add(group)
     filter_options.add(group)
     repair_options.add(group)
+    removing.add(group)
     group.add_argument(
         "--verify",
         choices=[level.value for level in VerifyLevel],
         help="compare afterwards: counts of each folder; ledger: presence, date and flags of each message too; digest: "
         "its content too",
+    )
+    group.add_argument(
+        "--connections",
+        metavar="N",
+        type=_connections,
+        help="carry the folders of one account over by N connections to each server, for a big account or a target "
+        f"with slow disks; at most {MOST_CONNECTIONS} (default 1; {ASKED_CONNECTIONS} where the target must ask for "
+        "each message)",
     )
     _add_patience(group)
 
@@ -395,8 +480,23 @@ def _lanes(text: str) -> int:
     return _number(text, MOST_LANES)
 
 
+def _connections(text: str) -> int:
+    return _number(text, MOST_CONNECTIONS)
+
+
 def _seconds(text: str) -> int:
     return _number(text, MOST_SECONDS)
+
+
+def _zone(text: str) -> tzinfo:
+    if found := re.fullmatch(r"([+-])(\d{2}):?([0-5]\d)", text):
+        minutes = int(found[2]) * 60 + int(found[3])
+        if minutes < 24 * 60:
+            return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise argparse.ArgumentTypeError("must be the name of a zone, as Europe/Berlin, or +HHMM") from None
 
 
 def _number(text: str, most: int) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import pwd
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from migrator.stores import STORES, StoreKind
@@ -42,6 +46,10 @@ SCHEMES: Final = {
     "lmtp": Scheme("lmtp", Security.PLAIN, 24),
 }
 _USUAL_PORTS: Final = {scheme.port for scheme in SCHEMES.values()}
+
+
+_PLACE: Final = re.compile(r"\*|\{user\}|\{local\}|\{domain\}")
+_HOME: Final = re.compile(r"~(\*|\{user\}|\{local\})(?=/)")
 
 
 class BadUrl(ValueError):
@@ -87,12 +95,27 @@ class ServerUrl:
         return self.host.casefold() == other.host.casefold() and same_door
 
 
+def _at_home(path: str, names: Mapping[str, str]) -> str:
+    """Return ``path`` with the home directory it begins with, if any, as this machine knows it. Raises ``BadUrl``."""
+    found = _HOME.match(path)
+    if found is None:
+        return path
+    try:
+        home = pwd.getpwnam(names[found[1]]).pw_dir
+    except (KeyError, ValueError, UnicodeError):
+        raise BadUrl(f"This machine knows no user {names[found[1]]!r}, so {path} leads to no home directory.") from None
+    return home + path[found.end() :]
+
+
 @dataclass(frozen=True, slots=True)
 class FileUrl:
-    """Mail in a file or folder of this machine. In ``path`` of a list, ``*`` stands for the user's name."""
+    """Mail in a file or folder of this machine. In ``path`` of a list, ``*`` or ``{user}`` stands for the user's name,
+    ``{local}`` and ``{domain}`` for its parts, and ``~{user}`` for the home directory of that user of this machine.
+    """
 
     kind: str
     path: str
+    zone: tzinfo | None = field(default=None, compare=False)  # of the machine that wrote an mbox
 
     @property
     def store(self) -> StoreKind:
@@ -111,14 +134,27 @@ class FileUrl:
 
     def path_of(self, user: str) -> Path:
         """Return where the mail of ``user`` is. Raises ``BadUrl`` for a name that leads elsewhere."""
-        if "*" in self.path and (user in ("", ".", "..") or "/" in user or "\0" in user):
-            raise BadUrl(f"{user!r} cannot be the name of a file, so {self.kind}:{self.path} does not lead to it.")
-        return Path(os.path.abspath(self.path.replace("*", user)))  # noqa: PTH100 - resolve() would follow links
+        local, _, domain = user.partition("@")
+        names = {"*": user, "{user}": user, "{local}": local, "{domain}": domain}
+        for name in (names[mark] for mark in names if mark in self.path):
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise BadUrl(f"{user!r} cannot be the name of a file, so {self.kind}:{self.path} does not lead to it.")
+        path = _PLACE.sub(lambda found: names[found[0]], _at_home(self.path, names))
+        return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
     @property
-    def options(self) -> dict[str, bool]:
+    def is_pattern(self) -> bool:
+        """True when the path is one of many, with the user's name in it."""
+        return _PLACE.search(self.path) is not None
+
+    @property
+    def options(self) -> dict[str, Any]:
         """What the store must know: in ``mbox:/var/mail/*``, a user without a file has never got mail."""
-        return {"may_be_missing": True} if self.kind == "mbox" and "*" in os.path.basename(self.path) else {}  # noqa: PTH119
+        names_file = _PLACE.search(os.path.basename(self.path)) or self.path.startswith("~")  # noqa: PTH119
+        known: dict[str, Any] = (
+            {"may_be_missing": True} if self.kind == "mbox" and names_file and self.is_pattern else {}
+        )
+        return known if self.zone is None else known | {"zone": self.zone}
 
     def identity_of(self, user: str) -> str:
         """A mailbox as a ledger knows it: ``mbox:/var/mail/john``."""

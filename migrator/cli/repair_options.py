@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import replace
+from typing import Final
 
 from migrator.transfer.plan import CopyPolicy
 from migrator.transfer.repairs import LONGEST_LINE, SHORTEST_LIMIT, Repair
+
+OFFERED: Final = tuple(repair for repair in Repair if repair is not Repair.POP_NAME)  # that is --keep-uidl
 
 
 def add(group: argparse._ArgumentGroup) -> None:
@@ -17,7 +20,7 @@ def add(group: argparse._ArgumentGroup) -> None:
         ("--repair-ahead", "mend every message with that fault before it is sent; may be repeated"),
     ):
         group.add_argument(
-            name, metavar="NAME", action="append", default=[], type=_repair, help=f"{text}: {', '.join(Repair)}"
+            name, metavar="NAME", action="append", default=[], type=_repair, help=f"{text}: {', '.join(OFFERED)}"
         )
     group.add_argument(
         "--fix-long-lines",
@@ -36,10 +39,9 @@ def line_octets(text: str) -> int:
 
 
 def _repair(text: str) -> Repair:
-    try:
-        return Repair(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"there is no such repair; there are {', '.join(Repair)}") from None
+    if text not in OFFERED:
+        raise argparse.ArgumentTypeError(f"there is no such repair; there are {', '.join(OFFERED)}")
+    return Repair(text)
 
 
 def with_repairs(policy: CopyPolicy, options: argparse.Namespace) -> CopyPolicy:

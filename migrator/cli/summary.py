@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from migrator.cli import local_readers, pop_readers
 from migrator.cli.accounts import AccountResult, Exit, Sums
 from migrator.cli.terminal import counted, duration, printable, size, table
 from migrator.cli.watch import OUTCOMES, AccountWatch, sentence_of_error, sentence_of_grant, title, verdict
 from migrator.errors import CATALOGUE, MigratorError, Patience
 from migrator.mail import Outcome
+from migrator.transfer.removal import Kept, RemovalReport
 from migrator.transfer.verify import Difference, VerifyReport
 
 ROWS_SHOWN: Final = 20
@@ -25,6 +27,16 @@ DIFFERENCES: Final = {
     Difference.CONTENT: "a message with other content",
     Difference.CHAIN: "a damaged entry of the ledger",
     Difference.UNREADABLE: "something the server does not hand out",
+}
+KEPT: Final = {
+    Kept.UNPLACED: "the new server does not tell which of its messages is the copy",
+    Kept.MENDED: "the copy was mended; the original is in the old mailbox alone",
+    Kept.BEFORE_US: "the new mailbox had it already, and nothing proves that the two are not one",
+    Kept.MARKED: "marked as deleted by its owner",
+    Kept.NOT_THERE: "its copy is not in the new mailbox any more",
+    Kept.DIFFERS: "the new mailbox holds another content in its place",
+    Kept.CHANGED: "the old server does not give what was copied",
+    Kept.STAYED: "the old server did not remove it",
 }
 
 
@@ -45,6 +57,9 @@ def of_copy(result: AccountResult, watch: AccountWatch, *, verbose: bool, is_dry
         lines += [f"  {sentence_of_grant(event)}" for event in watch.lost_grants]
     lines += _left_behind(result, shown=None if verbose else ROWS_SHOWN)
     lines += _check(result.report, shown=None if verbose else ROWS_SHOWN)
+    lines += _removed(result.removal)
+    if result.set_aside:
+        lines += ["", f"All of it was found there. What the file held is in {result.set_aside} now; the file is empty."]
     lines += _failures(result)
     lines += ["", _last_word(result, is_dry_run=is_dry_run)]
     return [printable(line) for line in lines[not lines[0] :]]
@@ -56,10 +71,24 @@ def of_accounts(results: Sequence[AccountResult], *, is_dry_run: bool, seconds: 
     lines = table(_HEAD, [_row(result, is_dry_run) for result in results])
     lines += ["", f"{counted(len(results), 'account')} in {duration(seconds)}:"]
     lines += [f"  {count:>9,}  {words}" for words, count in Counter(map(_kind, results)).most_common()]
+    removals = [result.removal for result in results if result.removal]
     lines += ["", *(_plan(sums) if is_dry_run else _standing(sums, all(result.is_balanced for result in results)))]
+    lines += _removed(_all_removed(removals)) if removals else []
+    lines += pop_readers.lines_of([result.pop3 for result in results])
+    lines += local_readers.lines(results)
     failed = [result for result in results if result.error or result.folder_errors]
     lines += _failed_accounts(failed)
     return [printable(line) for line in lines]
+
+
+def _all_removed(removals: Iterable[RemovalReport]) -> RemovalReport:
+    sums = RemovalReport()
+    for removal in removals:
+        sums.removed += removal.removed
+        sums.kept += removal.kept
+        sums.folder_errors += removal.folder_errors
+        sums.is_stopped |= removal.is_stopped
+    return sums
 
 
 def total(results: Iterable[AccountResult]) -> Sums:
@@ -84,7 +113,8 @@ def _standing(sums: Sums, is_balanced: bool) -> Iterator[str]:
     for outcome, count in sums.outcomes.items():
         yield f"  {count:>9,}  {OUTCOMES[outcome]}"
     if sums.removed:
-        yield f"  {-sums.removed:>9,}  removed from the old mailbox since"
+        ours = f"; {sums.removed_by_us:,} of them by --delete, each proved before" if sums.removed_by_us else ""
+        yield f"  {-sums.removed:>9,}  removed from the old mailbox since{ours}"
     if is_balanced:
         yield "The sums balance: every message has its outcome."
     else:
@@ -124,8 +154,28 @@ def _check(report: VerifyReport | None, *, shown: int | None) -> Iterator[str]:
         yield f"  and {more:,} more; --verbose shows them."
 
 
+def _removed(removal: RemovalReport | None) -> Iterator[str]:
+    if removal is None:
+        return
+    yield ""
+    if removal.removed or removal.error is None:
+        yield (
+            f"{counted(removal.removed, 'message')} removed from the old mailbox: of each, copy and original were read "
+            "again just before, and are what the ledger says."
+        )
+    for reason, count in sorted(removal.kept.items()):
+        yield f"  {count:>9,}  stayed there: {KEPT[reason]}"
+    for path, error in removal.folder_errors:
+        reply = f" [{error.reply}]" if error.reply else ""
+        yield f"Folder {path.display}: {sentence_of_error(error)}{reply}"
+    if removal.is_stopped:
+        yield "Stopped; the same command goes on."
+
+
 def _failures(result: AccountResult) -> Iterator[str]:
     failures = [("", result.error)] if result.error else []
+    if result.scripts is not None and result.scripts.error is not None:
+        failures.append(("Sieve scripts. ", result.scripts.error))
     for place, error in [*failures, *((f"Folder {name}. ", error) for name, error in result.folder_errors)]:
         yield ""
         yield f"{place}{sentence_of_error(error)}"
@@ -151,7 +201,10 @@ def _last_word(result: AccountResult, *, is_dry_run: bool) -> str:
                 " but what is marked as deleted; --copy-deleted takes it too." if marked else "."
             )
         case Exit.LEFT_BEHIND:
-            return "Done, but messages were left behind, each with its reason."
+            what = "messages" if result.sums.missed else "Sieve scripts"
+            if is_dry_run:
+                return f"This was a rehearsal. Some {what} would stay behind, each with its reason."
+            return f"Done, but {what} were left behind, each with its reason."
         case Exit.STOPPED:
             return "Stopped. The same command goes on where it was."
         case Exit.AGAIN:
@@ -176,7 +229,7 @@ def _kind(result: AccountResult) -> str:
         return "not started"
     return {
         Exit.ALL_THERE: "all there",
-        Exit.LEFT_BEHIND: "done, with messages left behind",
+        Exit.LEFT_BEHIND: "done, with messages or scripts left behind",
         Exit.STOPPED: "stopped",
         Exit.AGAIN: "not done, may be tried again",
     }.get(result.exit_code, "not done, a person is needed")

@@ -35,7 +35,7 @@ _ONLY: Final = {Side.SOURCE: "delivered", Side.TARGET: "read"}  # what a kind do
 def parse_mailbox(text: str, side: Side = Side.SOURCE) -> Url:
     """Parse a URL that names a mailbox on a side. Raises ``BadUrl``."""
     url = _parse(text, FORMS, side)
-    if isinstance(url, FileUrl) and "*" in url.path:
+    if isinstance(url, FileUrl) and url.is_pattern:
         raise BadUrl("In a path, * stands for the user's name of a list; here it names no mailbox.")
     if isinstance(url, ServerUrl) and url.user is None:
         raise BadUrl(f"The URL does not say whose mailbox it is. Write {FORMS}.")
@@ -45,7 +45,7 @@ def parse_mailbox(text: str, side: Side = Side.SOURCE) -> Url:
 def parse_server(text: str, side: Side = Side.SOURCE) -> Url:
     """Parse a URL that names a server without a user, as a list of accounts needs it. Raises ``BadUrl``."""
     url = _parse(text, SERVER_FORMS, side)
-    if isinstance(url, FileUrl) and "*" not in url.path:
+    if isinstance(url, FileUrl) and not url.is_pattern:
         raise BadUrl(f"A list needs a path with * where the user's name stands: {url.kind}:/var/mail/*.")
     if isinstance(url, ServerUrl) and url.user is not None:
         raise BadUrl(f"The URL names a user, but here the list names them. Write {SERVER_FORMS}.")

@@ -6,11 +6,13 @@ import threading
 from typing import Final
 
 from migrator.cli.accounts import Account, AccountResult, Exit, VerifyBegun
+from migrator.cli.scripts import FATES
 from migrator.cli.terminal import Amount, Meter, Terminal, counted, describe, duration, printable, size
 from migrator.errors import MigratorError
 from migrator.events import (
     CountsDiffer,
     DatesFromHeaders,
+    DatesNotKept,
     Event,
     FieldsMissing,
     FileSkipped,
@@ -20,13 +22,26 @@ from migrator.events import (
     FolderLeftOut,
     FolderRenamed,
     GrantLost,
+    LabelsHidden,
+    LabelsUnseen,
+    MailRemoved,
     MessageAltered,
     MessageLeftBehind,
     MessageRepaired,
+    NoteLost,
+    OrderMixed,
     PassPlanned,
+    PopReaders,
+    PopReadersUnknown,
     Progress,
+    RecentCopied,
     Reconnecting,
     RoomShort,
+    ScriptFolderRenamed,
+    ScriptLeftBehind,
+    ScriptRenamed,
+    ScriptsAbsent,
+    ScriptsCopied,
     StoreExposed,
     UidlFormat,
 )
@@ -44,6 +59,8 @@ OUTCOMES: Final = {
     Outcome.MARKED_DELETED: "left behind: marked as deleted in the old mailbox",
     Outcome.REPAIRED: "copied, repaired",
     Outcome.FILTERED: "left behind: outside the dates and sizes asked for",
+    Outcome.BY_LABEL: "the same message as one that is counted in another folder",
+    Outcome.DUPLICATE: "equal to another one of the same folder, stored once",
     Outcome.UNCONFIRMED: "sent, and the answer was lost: nobody knows whether it arrived, and it is not sent again",
 }
 RENAMINGS: Final = {
@@ -66,25 +83,38 @@ LEFT_OUT: Final = {
     "unspeakable_name": "its name holds characters that no mail program can name",
     "virtual": "it only shows messages of other folders",
     "skipped": "a rule says so",
+    "groupware": "it holds no mail but calendars, contacts or the like",
     "not_subscribed": "only subscribed folders are copied",
     "listed_twice": "the old server lists it under another name, too",
 }
 
 
+# Of accounts of a list, too: a person must act.
+_OF_SCRIPTS: Final = ScriptLeftBehind | ScriptRenamed | ScriptFolderRenamed | ScriptsAbsent
 # Told without being asked: what somebody may miss, and why it takes so long.
 _TOLD: Final = (
     FolderLeftOut
     | CountsDiffer
+    | OrderMixed
     | RoomShort
     | PassPlanned
     | VerifyBegun
+    | RecentCopied
     | FolderFailed
     | Reconnecting
     | UidlFormat
+    | LabelsUnseen
+    | LabelsHidden
+    | DatesNotKept
     | DatesFromHeaders
+    | NoteLost
     | FieldsMissing
     | FileSkipped
     | StoreExposed
+    | ScriptsCopied
+    | _OF_SCRIPTS
+    | PopReaders
+    | PopReadersUnknown
 )
 
 
@@ -161,7 +191,9 @@ class Board:
                 done = self._meter.done
                 self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
                 self._show()
-        elif (self._verbose or isinstance(event, CountsDiffer | GrantLost)) and (sentence := sentence_of(event)):
+        elif (self._verbose or isinstance(event, CountsDiffer | GrantLost | NoteLost | _OF_SCRIPTS)) and (
+            sentence := sentence_of(event)
+        ):
             self._terminal.say(printable(f"{title(account)}: {sentence}"))
 
     def tell(self, result: AccountResult) -> None:
@@ -216,11 +248,19 @@ def verdict(result: AccountResult) -> str:
             f" (and {counted(len(result.folder_errors) - 1, 'folder')} more)" if len(result.folder_errors) > 1 else ""
         )
         return f"not done: folder {folder}{more}: {error.sentence}"
+    if result.scripts is not None and result.scripts.error:
+        return f"mail done, Sieve scripts not: {sentence_of_error(result.scripts.error)}"
     match result.exit_code:
         case Exit.ALL_THERE:
             return "all there"
         case Exit.LEFT_BEHIND:
-            return f"done, {counted(result.sums.missed, 'message')} left behind"
+            left = [counted(result.sums.missed, "message")] if result.sums.missed else []
+            left += (
+                [counted(len(result.scripts.missed), "Sieve script")]
+                if result.scripts and result.scripts.missed
+                else []
+            )
+            return f"done, {' and '.join(left)} left behind"
         case Exit.STOPPED:
             return "stopped"
         case Exit.PERSON:
@@ -236,30 +276,75 @@ def sentence_of_error(error: MigratorError) -> str:
 
 def sentence_of(event: Event) -> str | None:
     """Return what an event tells a person; None for one that only moves a bar."""
+    return _sentence_of_script(event) if isinstance(event, ScriptsCopied | _OF_SCRIPTS) else _sentence_of_mail(event)
+
+
+def _sentence_of_mail(event: Event) -> str | None:
     match event:
-        case PassPlanned():
-            changes = f", {counted(event.flag_changes, 'change')} of flags" if event.flag_changes else ""
-            return (
-                f"Both mailboxes are listed: {counted(event.messages, 'message')} to copy, {size(event.size_bytes)}, "
-                f"in {counted(event.folders, 'folder')}{changes}."
-            )
-        case VerifyBegun():
-            return f"Comparing {counted(event.messages, 'message')}."
-        case FolderRenamed() | FolderLeftOut() | FolderFailed():
+        case PassPlanned() | VerifyBegun() | RecentCopied():
+            return _sentence_of_progress(event)
+        case FolderRenamed() | FolderLeftOut() | FolderFailed() | MailRemoved():
             return _sentence_of_folder(event)
         case MessageLeftBehind() | MessageAltered() | MessageRepaired():
             return _sentence_of_message(event)
-        case FlagsLost() | FlagsRenamed() | GrantLost() | DatesFromHeaders() | UidlFormat():
+        case FlagsLost() | FlagsRenamed() | GrantLost() | NoteLost() | DatesFromHeaders() | UidlFormat():
             return _sentence_of_fidelity(event)
+        case LabelsUnseen() | LabelsHidden() | CountsDiffer() | DatesNotKept() | OrderMixed():
+            return _sentence_of_counts(event)
         case FieldsMissing() | StoreExposed() | FileSkipped():
             return _sentence_of_files(event)
         case RoomShort():
             return _sentence_of_room(event)
-        case CountsDiffer():
-            return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
+        case PopReaders() | PopReadersUnknown():
+            return _sentence_of_readers(event)
         case Reconnecting():
             return f"{_with_reply(event.error)} Connecting again."
     return None
+
+
+def _sentence_of_script(
+    event: ScriptsCopied | ScriptsAbsent | ScriptLeftBehind | ScriptRenamed | ScriptFolderRenamed,
+) -> str:
+    """Return what became of Sieve scripts."""
+    match event:
+        case ScriptsCopied():
+            active = f"; {event.active} is active" if event.active else ""
+            done = "would be copied" if event.is_rehearsal else "copied by this run"
+            return f"{counted(event.scripts, 'Sieve script')}, {event.copied:,} {done}{active}."
+        case ScriptsAbsent():
+            return f"No Sieve scripts are copied. {_with_reply(event.error)}"
+        case ScriptRenamed():
+            return f"Sieve script {event.script} is called {event.target} on the new server."
+        case ScriptFolderRenamed():
+            return (
+                f"Sieve script {event.script} files into {event.folder}, which is called {event.target} on the new "
+                "server. It was copied as it is: its owner must change it."
+            )
+        case ScriptLeftBehind():
+            active = " (the active one)" if event.is_active else ""
+            missing = f" It needs what is not offered there: {event.missing}." if event.missing else ""
+            return f"Sieve script {event.script}{active}: {FATES[event.reason]}.{missing}{_why_left(event)}"
+
+
+def _why_left(event: ScriptLeftBehind) -> str:
+    """Return what the server said; our own sentence only where it says more than the reason does."""
+    if event.error is None:
+        return ""
+    is_said = event.error.code in ("sieve.refused", "sieve.unreadable", "sieve.not_activated")
+    return f" [{event.error.reply}]" if is_said and event.error.reply else f" {_with_reply(event.error)}"
+
+
+def _sentence_of_progress(event: PassPlanned | VerifyBegun | RecentCopied) -> str:
+    if isinstance(event, VerifyBegun):
+        return f"Comparing {counted(event.messages, 'message')}."
+    if isinstance(event, RecentCopied):
+        messages = counted(event.messages, "message")
+        return f"The mail of the last {counted(event.days, 'day')} is there ({messages}); older mail follows."
+    changes = f", {counted(event.flag_changes, 'change')} of flags" if event.flag_changes else ""
+    return (
+        f"Both mailboxes are listed: {counted(event.messages, 'message')} to copy, {size(event.size_bytes)}, "
+        f"in {counted(event.folders, 'folder')}{changes}."
+    )
 
 
 def _sentence_of_room(event: RoomShort) -> str:
@@ -267,6 +352,37 @@ def _sentence_of_room(event: RoomShort) -> str:
     return (
         f"The new mailbox may become full: what waits needs {told(event.needed)} with a margin, "
         f"{told(event.free)} are free."
+    )
+
+
+def _sentence_of_counts(event: LabelsUnseen | LabelsHidden | CountsDiffer | DatesNotKept | OrderMixed) -> str:
+    """Return what the old server does not show, and the new one does not keep."""
+    if isinstance(event, DatesNotKept):
+        return (
+            f"Folder {event.folder}: the new server keeps another date for messages than they came with. Programs "
+            "that sort by arrival show them as new; those that sort by the Date line do not."
+        )
+    if isinstance(event, OrderMixed):
+        return (
+            f"Folder {event.folder}: {counted(event.messages, 'message')} came to the new server before the old mail. "
+            "In order of arrival they stand before it; by date everything is in its place."
+        )
+    if isinstance(event, CountsDiffer):
+        return f"Folder {event.folder}: the server counts {event.counted:,} messages and lists {event.listed:,}."
+    if isinstance(event, LabelsUnseen):
+        return (
+            f"The old server shows no folder for the label {event.label}: what lies under it alone is copied as "
+            f"archived ({counted(event.messages, 'message')}). To keep the label, let its owner choose Show in IMAP in "
+            "the settings."
+        )
+    if event.messages:
+        return (
+            f"The biggest folder shows exactly {event.messages:,} messages: the owner's settings seem to limit the "
+            "size of folders by IMAP. What is beyond is not seen; take the limit off, and repeat."
+        )
+    return (
+        "The old server does not show the folder of all mail: archived mail without a label is not seen. Let the owner "
+        "choose Show in IMAP for it in the settings of labels, and repeat."
     )
 
 
@@ -281,7 +397,9 @@ def _sentence_of_message(event: MessageLeftBehind | MessageAltered | MessageRepa
     return f"{place}: copied, but its {event.what} could not be kept."
 
 
-def _sentence_of_fidelity(event: FlagsLost | FlagsRenamed | GrantLost | DatesFromHeaders | UidlFormat) -> str:
+def _sentence_of_fidelity(
+    event: FlagsLost | FlagsRenamed | GrantLost | NoteLost | DatesFromHeaders | UidlFormat,
+) -> str:
     """Return what cannot be as it was."""
     match event:
         case FlagsLost():
@@ -291,10 +409,43 @@ def _sentence_of_fidelity(event: FlagsLost | FlagsRenamed | GrantLost | DatesFro
             return f"Folder {event.folder}: the flag {event.flag} of {marked} is called {event.target} there."
         case GrantLost():
             return f"Folder {sentence_of_grant(event)}"
+        case NoteLost():
+            return _sentence_of_note(event)
         case DatesFromHeaders():
             return _sentence_of_dates(event)
         case UidlFormat():
             return _sentence_of_uidl(event)
+
+
+def _sentence_of_readers(event: PopReaders | PopReadersUnknown) -> str:
+    if isinstance(event, PopReadersUnknown):
+        return f"Whether programs that read by POP3 will fetch mail again is not known. {_with_reply(event.error)}"
+    told = "Programs that read by POP3 know all messages that are on the new server, and fetch none again."
+    if not event.messages:
+        told = (
+            "By POP3 the new mailbox is empty: what programs that read so will fetch again is seen when mail is there."
+        )
+    if event.again:
+        old, new = (form or "in a form that is not known" for form in (event.form, event.target_form))
+        told = (
+            f"Programs that read by POP3 fetch {event.again:,} of {counted(event.messages, 'message')} again: the old "
+            f"server names them {old}, the new one {new}."
+        )
+    if event.mixed:
+        told += (
+            f" They take {counted(event.mixed, 'message')} for others that they have, and do not fetch them: let the "
+            "new server name messages in another form."
+        )
+    return told
+
+
+def _sentence_of_note(event: NoteLost) -> str:
+    reply = f" [{event.reply}]" if event.reply else ""
+    if not event.entry:
+        return f"Folder {event.folder}: the old server does not tell what is noted on it.{reply}"
+    if event.is_taken:
+        return f"Folder {event.folder}: the new server has another note {event.entry}, which stays."
+    return f"Folder {event.folder}: the note {event.entry} is not set on the new server.{reply}"
 
 
 def _sentence_of_files(event: FieldsMissing | StoreExposed | FileSkipped) -> str:
@@ -337,7 +488,7 @@ def sentence_of_grant(event: GrantLost) -> str:
     return f"{event.folder}: what {event.who} {may} in the old mailbox is not set on the new server.{reply}"
 
 
-def _sentence_of_folder(event: FolderRenamed | FolderLeftOut | FolderFailed) -> str:
+def _sentence_of_folder(event: FolderRenamed | FolderLeftOut | FolderFailed | MailRemoved) -> str:
     match event:
         case FolderRenamed():
             reason = RENAMINGS.get(event.reason, event.reason)
@@ -345,6 +496,8 @@ def _sentence_of_folder(event: FolderRenamed | FolderLeftOut | FolderFailed) -> 
         case FolderLeftOut():
             held = "" if event.messages is None else f" ({counted(event.messages, 'message')})"
             return f"Folder {event.folder}{held} is left out: {LEFT_OUT.get(event.reason, event.reason)}."
+        case MailRemoved():
+            return f"Folder {event.folder}: {counted(event.messages, 'message')} removed from the old mailbox."
         case FolderFailed():
             return f"Folder {event.folder} is not finished. {_with_reply(event.error)}"
 

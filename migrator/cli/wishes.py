@@ -14,6 +14,7 @@ from migrator.cli.filter_options import skipped_roles
 from migrator.errors import Side
 from migrator.stores.manners import Manners, home_of
 from migrator.transfer.folders import FolderRules
+from migrator.transfer.plan import LabelPolicy
 
 USER: Final = "{user}"
 _FOR_LISTS: Final = {
@@ -21,6 +22,7 @@ _FOR_LISTS: Final = {
     "source_prefix": "--source-prefix",
     "fetch_rfc822": "--fetch-rfc822",
     "by_one": "--by-one",
+    "search": "--search",
 }
 
 
@@ -36,6 +38,7 @@ def manners(options: argparse.Namespace, side: Side) -> Manners:
             list_root=options.source_prefix,
             fetches_rfc822=options.fetch_rfc822,
             reads_one_by_one=options.by_one,
+            labels_as_keywords=getattr(options, "gmail_labels", "") == LabelPolicy.KEYWORDS,
         )
     # A prefix that opens another's mailbox is where to look for what is there; any other is a part of one's own.
     opens_home = home_of(options.target_prefix.replace(USER, "user")) is not None
@@ -54,6 +57,7 @@ def rules(options: argparse.Namespace, source_user: str, target_user: str) -> Fo
         add_prefix=options.target_prefix.replace(USER, target_user),
         skip=tuple(options.skip_folder),
         skip_roles=skipped_roles(options),
+        skip_groupware=getattr(options, "skip_groupware", False),
         only_subscribed=options.subscribed,
         subscribe=not options.no_subscription,
     )
@@ -76,7 +80,7 @@ def place_in(identity: str, prefix: str, side: Side) -> str:
 
 def require_sense(options: argparse.Namespace, *, source_lists: bool) -> None:
     """Raise ``BadWish`` where an option can do nothing, or not what it says."""
-    given = [name for name in _FOR_LISTS if getattr(options, name)]
+    given = [name for name in _FOR_LISTS if getattr(options, name, None)]
     if given and not source_lists:
         raise BadWish(f"{_FOR_LISTS[given[0]]} is for an IMAP source.")
     if options.subscribed and home_of(options.source_prefix.replace(USER, "user")):

@@ -1,4 +1,7 @@
-"""The contract of directories: one place that decides whether a user may sign in, and to what."""
+"""The contract of directories: one place that decides whether a user may sign in, and to what.
+
+Beside it what comes to directories: accounts that are made on the target, and copies that are brought up to date.
+"""
 
 from __future__ import annotations
 
@@ -47,4 +50,43 @@ class Directory(Entries, Protocol):
 
         Pure. Only for entries that nobody ever opened; what was closed by us gets its saved values back instead.
         """
+        ...
+
+
+class Population(Protocol):
+    """Accounts on the target. Not thread-safe; connects on first use. All methods but close raise ``MigratorError``."""
+
+    def exists(self, address: str) -> bool:
+        """Tell whether the account is there, whole. Reads only."""
+        ...
+
+    def create(self, address: str) -> None:
+        """Make the account, closed, or finish one that is half made. Idempotent; may have half happened."""
+        ...
+
+    def remove(self, address: str) -> None:
+        """Remove an account that :meth:`create` made and nobody has used. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the server. Idempotent; never raises; a later call connects anew."""
+        ...
+
+
+class Publication(Protocol):
+    """A copy that servers read of what was changed in a directory.
+
+    Not thread-safe; connects on first use. All methods but close raise ``MigratorError``.
+    """
+
+    def is_published(self, address: str) -> bool:
+        """Tell, by asking the servers, whether they act on the entry of ``address`` as it is now. Reads only."""
+        ...
+
+    def publish(self, address: str) -> None:
+        """Bring the copy up to date, removals included. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the server. Idempotent; never raises; a later call connects anew."""
         ...

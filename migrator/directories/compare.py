@@ -6,6 +6,7 @@ so that nothing is repeated without knowing, and nobody else's change is overwri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from migrator.entries import Values
 from migrator.errors import MigratorError, OutcomeUnknown
 
 ATTEMPTS: Final = 5
+_DOMAIN: Final = re.compile(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]")  # of any script: an internationalised one is not ASCII
 
 
 class Held(Protocol):
@@ -35,6 +37,17 @@ def names_of(address: str) -> dict[str, str]:
         raise MigratorError("address.bad")
     local, _, domain = address.rpartition("@") if "@" in address else (address, "", "")
     return {"address": address, "local": local, "domain": domain}
+
+
+def user_of(address: str, *, by_local_part: bool) -> str:
+    """Return how a server calls its user: by the whole address, or by what is before the @. Raises ``address.bad``.
+
+    What is behind the @ must be a domain even where it is left away: else anything there would mean the same user.
+    """
+    names = names_of(address)
+    if names["domain"] and not _DOMAIN.fullmatch(names["domain"]):
+        raise MigratorError("address.bad")
+    return names["local"] if by_local_part else address
 
 
 def compare_and_set(

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Self
 
-from migrator.directories.base import ALL_SERVICES, Service
+from migrator.directories.by_status import ByStatus
 from migrator.directories.ldap_entries import LdapEntries, checked_attribute
+from migrator.directories.ldap_schemas import Schema, schema_of
 from migrator.directories.status import Status
-from migrator.entries import Json, Values
+from migrator.entries import Json
 from migrator.errors import MigratorError
 from migrator.options import Options
 from migrator.secret import Secret
 
 
-class LdapDirectory(LdapEntries):
+class LdapDirectory(LdapEntries, ByStatus):
     """Implements :class:`migrator.directories.base.Directory`."""
 
     @classmethod
     def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
         """Return a directory that is not yet connected. Raises ``ValueError`` with a sentence.
 
-        Options: ``status`` is the attribute (emailPersonStatus, mailUserStatus and inetUserStatus are known, of
-        others say ``open_value`` and ``closed_value``), ``filter`` finds an entry by ``{address}``, ``{local}`` and
-        ``{domain}``; and those of :class:`~migrator.directories.status.Status` and
+        Options: ``schema`` is how the product keeps people (:mod:`migrator.directories.ldap_schemas`), and has
+        defaults for the next two. ``status`` is the attribute (emailPersonStatus, mailUserStatus and inetUserStatus
+        are known, of others say ``open_value`` and ``closed_value``), ``filter`` finds an entry by ``{address}``,
+        ``{local}`` and ``{domain}``; and those of :class:`~migrator.directories.status.Status` and
         :class:`~migrator.directories.ldap_line.LdapServers`.
         """
         given = Options(options)
-        status = Status.of(given, checked_attribute(given.text("status")), is_list=True)
-        return cls(given, secret, status)
+        schema = schema_of(given)
+        name = given.text("status", schema.status or None)
+        return cls(given, secret, schema, Status.of(given, checked_attribute(name), is_list=True))
 
-    def __init__(self, options: Options, secret: Secret | None, status: Status) -> None:
-        super().__init__(options, secret, [status.name])
+    def __init__(self, options: Options, secret: Secret | None, schema: Schema, status: Status) -> None:
+        super().__init__(options, secret, [status.name], schema)
         self._status = status
 
     def is_disabled(self, address: str) -> bool:
@@ -40,9 +43,3 @@ class LdapDirectory(LdapEntries):
         if entry is None:
             raise MigratorError("directory.missing")
         return self._status.refuses(entry.values) or any(status.refuses(entry.beside) for status in beside)
-
-    def closed(self, values: Values, services: Collection[Service] = ALL_SERVICES) -> Values:
-        return self._status.closed(values, services)
-
-    def opened(self, values: Values) -> Values:
-        return self._status.opened(values)

@@ -23,6 +23,7 @@ from migrator.directories.ldap_line import (
     escaped,
     filled_filter,
 )
+from migrator.directories.ldap_schemas import GROUP_FILTER, Schema, schema_of
 from migrator.entries import Json, Values
 from migrator.errors import MigratorError
 from migrator.options import Options
@@ -30,15 +31,19 @@ from migrator.secret import Secret
 
 # OpenLDAP's version of an entry. Another server has none, and its values are asserted one by one.
 VERSION: Final = "entryCSN"
-DEFAULT_FILTER: Final = "(mail={address})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """An entry as it was found: its name, its governed values, its version where the server tells it.
+
+    ``beside`` are values of attributes that were asked for, too, and are not governed.
+    """
+
     dn: str
     values: Values
     version: str
-    beside: Values  # of attributes that were asked for, too, and are not governed
+    beside: Values
 
 
 class LdapEntries:
@@ -47,12 +52,21 @@ class LdapEntries:
     Values are lists of texts, sorted; an attribute that is absent has an empty list.
     """
 
-    def __init__(self, options: Options, secret: Secret | None, attributes: Sequence[str]) -> None:
+    def __init__(
+        self, options: Options, secret: Secret | None, attributes: Sequence[str], schema: Schema | None = None
+    ) -> None:
+        """Read the options that find an entry; ``schema`` where the caller has read it already."""
         self._line = LdapLine(LdapServers.of(options, secret))
-        self._filter = checked_filter(options.text("filter", DEFAULT_FILTER))
-        self._address_attribute = checked_attribute(options.text("address_attribute", "mail"))
+        schema = schema or schema_of(options)
+        self._filter = checked_filter(options.text("filter", schema.filter))
+        self._address_attribute = checked_attribute(options.text("address_attribute", schema.addresses[0]))
         self._attributes = tuple(map(checked_attribute, attributes))
         options.end()
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the governed values."""
+        return self._attributes
 
     def find(self, address: str) -> Values | None:
         entry = self._entry(address)
@@ -61,15 +75,24 @@ class LdapEntries:
     def replace(self, address: str, expected: Values, wanted: Values) -> None:
         compare_and_set(lambda: self._entry(address), lambda entry: self._change(entry, wanted), expected, wanted)
 
-    def addresses(self) -> Iterator[str]:
-        """Yield the address of every entry that has one below the base; paged, in the server's order."""
-        for found in self._line.pages(f"({self._address_attribute}=*)", [self._address_attribute]):
+    def entry(self, address: str) -> Entry | None:
+        """Return the entry of ``address`` with its name, None when it has none. Raises as :meth:`find` does."""
+        return self._entry(address)
+
+    def addresses(self, *, groups_only: bool = False) -> Iterator[str]:
+        """Yield the address of every entry that has one below the base; paged, in the server's order.
+
+        ``groups_only``: of groups.
+        """
+        has_one = f"({self._address_attribute}=*)"
+        wanted = f"(&{has_one}{GROUP_FILTER})" if groups_only else has_one
+        for found in self._line.pages(wanted, [self._address_attribute]):
             yield from _texts(found, self._address_attribute)[:1]
 
     def close(self) -> None:
         self._line.close()
 
-    def _entry(self, address: str, beside: Sequence[str] = ()) -> _Entry | None:
+    def _entry(self, address: str, beside: Sequence[str] = ()) -> Entry | None:
         wanted = filled_filter(self._filter, names_of(address))
         found = self._line.search(wanted, [*self._attributes, *beside, VERSION], 2)
         if len(found) > 1:
@@ -77,14 +100,14 @@ class LdapEntries:
         if not found:
             return None
         version = _texts(found[0], VERSION)
-        return _Entry(
+        return Entry(
             dn=found[0].dn,
             values=_values(found[0], self._attributes),
             version=version[0] if version else "",
             beside=_values(found[0], beside),
         )
 
-    def _change(self, entry: _Entry, wanted: Values) -> MigratorError | None:
+    def _change(self, entry: Entry, wanted: Values) -> MigratorError | None:
         changes: Changes = {name: _swap(entry.values[name], wanted[name]) for name in self._attributes}
         changes = {name: steps for name, steps in changes.items() if steps}
         result = self._line.modify(entry.dn, changes, self._assertion(entry))
@@ -93,7 +116,7 @@ class LdapEntries:
         # where no version was asserted, a value that somebody else added may be there beside ours: look
         return MigratorError(_REFUSALS.get(result, "directory.invalid"), reply=result)
 
-    def _assertion(self, entry: _Entry) -> str:
+    def _assertion(self, entry: Entry) -> str:
         if entry.version:
             return f"({VERSION}={escaped(entry.version)})"
         return f"(&{''.join(_holds(name, entry.values[name]) for name in self._attributes)})"

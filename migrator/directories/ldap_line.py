@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -130,10 +130,22 @@ class LdapLine:
         Returns the name of the result where it says how things stand: success, or why not. Raises ``directory.lost``
         when the line drops: then it may have happened.
         """
-        controls = [(ASSERTION, True, _encoded(assertion))] if self.asserts() else None
+        return self._change(lambda line, controls: line.modify(dn, dict(changes), controls), assertion)
+
+    def add(self, dn: str, attributes: Mapping[str, Sequence[str]]) -> str:
+        """Make an entry. Returns and raises as :meth:`modify` does: entryAlreadyExists where one is."""
+        values = {name: list(found) for name, found in attributes.items()}
+        return self._change(lambda line, controls: line.add(dn, None, values, controls))
+
+    def remove(self, dn: str, assertion: str) -> str:
+        """Take an entry away, if the filter ``assertion`` fits it. Returns and raises as :meth:`modify` does."""
+        return self._change(lambda line, controls: line.delete(dn, controls), assertion)
+
+    def _change(self, change: Callable[[Any, Any], object], assertion: str = "") -> str:
+        controls = [(ASSERTION, True, _encoded(assertion))] if assertion and self.asserts() else None
         connection = self._bound()
         try:
-            connection.modify(dn, dict(changes), controls)
+            change(connection, controls)
         except (exceptions.LDAPException, *_NONSENSE, OSError) as error:
             self.close()
             raise MigratorError("directory.lost", reply=_words(error)) from None
@@ -209,6 +221,7 @@ _STANDINGS: Final = frozenset(
         "attributeOrValueExists",
         "constraintViolation",  # a second value beside a single one; or a value that is never taken
         "noSuchObject",
+        "entryAlreadyExists",
     }
 )
 _CODES: Final[dict[str, str]] = {

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Self
 
-from migrator.directories.base import ALL_SERVICES, Service
+from migrator.directories.by_status import ByStatus
 from migrator.directories.sql_entries import SqlEntries, checked_column
 from migrator.directories.status import Status
-from migrator.entries import Json, Values
-from migrator.errors import MigratorError
+from migrator.entries import Json
 from migrator.options import Options
 from migrator.secret import Secret
 
 
-class SqlDirectory(SqlEntries):
+class SqlDirectory(SqlEntries, ByStatus):
     """Implements :class:`migrator.directories.base.Directory`."""
 
     @classmethod
@@ -31,15 +30,3 @@ class SqlDirectory(SqlEntries):
     def __init__(self, options: Options, secret: Secret | None, status: Status) -> None:
         super().__init__(options, secret, [status.name])
         self._status = status
-
-    def is_disabled(self, address: str) -> bool:
-        values = self.find(address)
-        if values is None:
-            raise MigratorError("directory.missing")
-        return self._status.refuses(values)
-
-    def closed(self, values: Values, services: Collection[Service] = ALL_SERVICES) -> Values:
-        return self._status.closed(values, services)
-
-    def opened(self, values: Values) -> Values:
-        return self._status.opened(values)

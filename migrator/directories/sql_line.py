@@ -162,14 +162,14 @@ def _postgresql_code(state: str | None, raised: Exception, words: str) -> str:
     return "server.certificate" if "certificate verify failed" in words else "directory.lost"
 
 
-def database_of(options: Options, secret: Secret | None) -> Database:
-    """Read driver (sqlite, postgresql) and what it needs. Raises ``ValueError``.
+def database_of(options: Options, secret: Secret | None, driver: str | None = None) -> Database:
+    """Read driver (sqlite, postgresql; unless it is given) and what it needs. Raises ``ValueError``.
 
     sqlite: path. postgresql: host, port, database, user, tls (libpq's sslmode, verify-full unless said otherwise),
     ca_file. Both: answer_seconds; postgresql: connect_seconds.
     """
     seconds = options.seconds("answer_seconds", 30)
-    if options.choice("driver", ("sqlite", "postgresql")) == "sqlite":
+    if (driver or options.choice("driver", ("sqlite", "postgresql"))) == "sqlite":
         path = Path(options.text("path"))
         if not path.is_absolute():
             raise ValueError("The option path must be the full path of the database file.")

@@ -45,10 +45,11 @@ class Status:
     admitting: frozenset[Json]
     absent_admits: bool
     is_list: bool
+    reading_value: Json = None  # refuses reading and lets send; None where the directory does not tell these apart
 
     @classmethod
     def of(cls, options: Options, name: str, *, is_list: bool) -> Status:
-        """Read open_value, closed_value, admitting_values and absent_admits. Raises ``ValueError``.
+        """Read open_value, closed_value, reading_value, admitting_values and absent_admits. Raises ``ValueError``.
 
         For an attribute of PRESETS all have defaults; for another, open_value and closed_value must be given.
         """
@@ -63,6 +64,7 @@ class Status:
             admitting=frozenset(map(_spelled, [*admitting, opened])),
             absent_admits=options.flag("absent_admits", True),
             is_list=is_list,
+            reading_value=options.scalar("reading_value"),
         )
         status._check()
         return status
@@ -80,8 +82,11 @@ class Status:
         return not all(_spelled(value) in self.admitting for value in found)
 
     def closed(self, values: Values, services: Collection[Service]) -> Values:
-        """Return ``values`` closed. All services are refused together: one status rules them all."""
-        return dict(values) if self.refuses(values) or not services else self._with(values, self.closed_value)
+        """Return ``values`` closed. Without a reading_value all services are refused together."""
+        if self.refuses(values) or not services:
+            return dict(values)
+        lets_send = self.reading_value is not None and Service.SENDING not in services
+        return self._with(values, self.reading_value if lets_send else self.closed_value)
 
     def opened(self, values: Values) -> Values:
         """Return ``values`` opened."""
@@ -95,11 +100,18 @@ class Status:
             raise ValueError(f"Say what admits and what refuses a user: open_value and closed_value of {self.name}.")
         if self.is_list and not (isinstance(self.open_value, str) and isinstance(self.closed_value, str)):
             raise ValueError("The options open_value and closed_value must be texts.")
-        if _spelled(self.closed_value) in self.admitting:
-            raise ValueError(f"The closed_value {self.closed_value} admits the user.")
-        if self.name.lower() in PRESETS and _spelled(self.closed_value) in BOUNCING:
+        if self.is_list and not isinstance(self.reading_value, str | None):
+            raise ValueError("The option reading_value must be a text.")
+        self._check_refusing("closed_value", self.closed_value)
+        if self.reading_value is not None:
+            self._check_refusing("reading_value", self.reading_value)
+
+    def _check_refusing(self, option: str, value: Json) -> None:
+        if _spelled(value) in self.admitting:
+            raise ValueError(f"The {option} {value} admits the user.")
+        if self.name.lower() in PRESETS and _spelled(value) in BOUNCING:
             raise ValueError(
-                f"With {self.name} {self.closed_value} the mail of the user is returned to its senders. "
+                f"With {self.name} {value} the mail of the user is returned to its senders. "
                 "Use inactive: it makes them wait."
             )
 

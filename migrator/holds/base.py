@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from migrator.entries import Entries, Values
-from migrator.errors import Side
+from migrator.errors import MigratorError, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,13 @@ class MailHold(Entries, Protocol):
         """
         ...
 
+    def is_settled(self, address: str) -> bool:
+        """Tell whether the entry as it is now is true of all mail for ``address``: none is on its way by an older one.
+
+        May tell the server to look at its entries anew; else it reads only. Repeatable. Not yet is no error.
+        """
+        ...
+
     def held(self, address: str) -> HeldMail:
         """Return what waits for ``address``. Reads only."""
         ...
@@ -36,5 +44,12 @@ class MailHold(Entries, Protocol):
 
         Call it when the entry no longer holds. Returns when the delivery was asked for; :meth:`held` says when
         nothing waits any more. What cannot be delivered goes on waiting.
+        """
+        ...
+
+    def trouble(self) -> Iterator[MigratorError]:
+        """Yield what about the server would let held mail flow, return to its senders, or make itself known to them.
+
+        Reads only. Asked before anything is held.
         """
         ...

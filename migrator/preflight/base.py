@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from migrator.directories.base import Directory
 from migrator.errors import MigratorError, Side
+from migrator.holds.base import MailHold
 from migrator.routes.base import Route
 from migrator.secret import Secret
 from migrator.stores.base import Store
@@ -47,11 +48,12 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One account to check. ``address`` is the user's name for the route."""
+    """One account to check. ``address`` is the user's name for the route and the hold."""
 
     doors: tuple[Door, ...]
     address: str = ""
     route: Route | None = None
+    hold: MailHold | None = None
 
 
 class Check(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -71,11 +71,11 @@ def try_server(endpoint: Endpoint, doors: Mapping[Look, Endpoint], limits: Limit
     try:
         session = ImapSession(endpoint, _SIDE, limits, signs_in=False)
     except MigratorError as error:
-        yield from _unreached(error, endpoint, limits)
+        yield from unreached(error, lambda: _shown(endpoint, limits))
         return
     with closing(session):
         yield Finding(Look.REACH, Outcome.GOOD)
-        yield _encryption(session, endpoint)
+        yield encryption(session.wire.sock, endpoint)
         if not doors:
             yield from _described(session)
     is_described = False
@@ -83,7 +83,7 @@ def try_server(endpoint: Endpoint, doors: Mapping[Look, Endpoint], limits: Limit
         try:
             session = ImapSession(door, _SIDE, limits)
         except MigratorError as error:
-            yield _bad(look, error)
+            yield bad(look, error)
             continue
         with closing(session):
             yield _opened(look, session)
@@ -98,9 +98,9 @@ def try_directory(directory: Directory, address: str) -> Iterator[Finding]:
         values = directory.find(address)
         refused = directory.is_disabled(address) if values is not None else False
     except MigratorError as error:
-        yield from _connector_error(error)
+        yield from connector_error(error)
         return
-    yield from _let_in()
+    yield from let_in()
     if values is None:
         yield Finding(Look.FOUND, Outcome.BAD, "directory.missing")
     else:
@@ -113,9 +113,9 @@ def try_route(route: Route, address: str) -> Iterator[Finding]:
         values, side = route.find(address), None
         side = route.current(address) if values is not None else None
     except MigratorError as error:
-        yield from _connector_error(error)
+        yield from connector_error(error)
         return
-    yield from _let_in()
+    yield from let_in()
     if values is None:
         yield Finding(Look.FOUND, Outcome.BAD, "directory.missing")
     elif side is None:
@@ -129,39 +129,44 @@ def try_sessions(sessions: Sessions, address: str) -> Iterator[Finding]:
     try:
         count = sessions.open(address)
     except MigratorError as error:
-        yield _bad(Look.REACH if error.code == "command.missing" else Look.FOUND, error)
+        yield bad(Look.REACH if error.code == "command.missing" else Look.FOUND, error)
         return
     yield Finding(Look.REACH, Outcome.GOOD)
     yield Finding(Look.FOUND, Outcome.GOOD, "sessions", facts={"count": count})
 
 
-def _unreached(error: MigratorError, endpoint: Endpoint, limits: Limits) -> Iterator[Finding]:
+def unreached(error: MigratorError, show: Callable[[], Mapping[str, Json]]) -> Iterator[Finding]:
     """Yield what an error before any sign-in means: encryption comes after reaching.
 
-    A certificate that is not taken is looked at once more, for whoever may vouch for it.
+    A certificate that is not taken is looked at once more, by ``show``, for whoever may vouch for it.
     """
     if error.code in _OF_CERTIFICATE:
         yield Finding(Look.REACH, Outcome.GOOD)
-        yield replace(_bad(Look.ENCRYPTION, error), facts=_shown(endpoint, limits) | error.params)
+        yield replace(bad(Look.ENCRYPTION, error), facts={**show(), **error.params})
     elif error.code.startswith("tls."):
         yield Finding(Look.REACH, Outcome.GOOD)
-        yield _bad(Look.ENCRYPTION, error)
+        yield bad(Look.ENCRYPTION, error)
     else:
-        yield _bad(Look.REACH, error)
+        yield bad(Look.REACH, error)
 
 
 def _shown(endpoint: Endpoint, limits: Limits) -> dict[str, Json]:
     """Return what the certificate says that the server shows; nothing where it cannot be had."""
-    anyone = replace(endpoint, verify=False, fingerprint=None)
     try:
-        session = ImapSession(anyone, _SIDE, limits, signs_in=False)
+        session = ImapSession(for_anyone(endpoint), _SIDE, limits, signs_in=False)
     except MigratorError:
         return {}
     with closing(session):
-        return _certificate_facts(session.wire.sock)
+        return certificate_facts(session.wire.sock)
 
 
-def _certificate_facts(line: socket.socket) -> dict[str, Json]:
+def for_anyone(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint as it would be for whoever looks at a certificate: nothing is to be sent there."""
+    return replace(endpoint, verify=False, fingerprint=None)
+
+
+def certificate_facts(line: socket.socket) -> dict[str, Json]:
+    """Return what the certificate of a line says; nothing where it is not encrypted."""
     der = line.getpeercert(binary_form=True) if isinstance(line, ssl.SSLSocket) else None
     if der is None:
         return {}
@@ -175,13 +180,13 @@ def _certificate_facts(line: socket.socket) -> dict[str, Json]:
     }
 
 
-def _encryption(session: ImapSession, endpoint: Endpoint) -> Finding:
-    line = session.wire.sock
+def encryption(line: socket.socket, endpoint: Endpoint) -> Finding:
+    """Return what protects a line."""
     if not isinstance(line, ssl.SSLSocket):
         return Finding(Look.ENCRYPTION, Outcome.WARNING, "plain")
     facts: dict[str, Json] = {"version": line.version() or ""}
     if endpoint.fingerprint is not None:
-        return Finding(Look.ENCRYPTION, Outcome.GOOD, "accepted", facts=facts | _certificate_facts(line))
+        return Finding(Look.ENCRYPTION, Outcome.GOOD, "accepted", facts=facts | certificate_facts(line))
     if not endpoint.verify:
         return Finding(Look.ENCRYPTION, Outcome.WARNING, "unchecked", facts=facts)
     certificate = line.getpeercert() or {}
@@ -200,7 +205,7 @@ def _opened(look: Look, session: ImapSession) -> Finding:
     try:
         folders = len(imap_listing.list_account(session).folders())
     except MigratorError as error:
-        return _bad(look, error)
+        return bad(look, error)
     return Finding(look, Outcome.GOOD, "opened", facts={"folders": folders})
 
 
@@ -209,7 +214,7 @@ def _described(session: ImapSession) -> Iterator[Finding]:
     try:
         yield from _told(session)
     except MigratorError as error:
-        yield _bad(Look.PRODUCT, error)
+        yield bad(Look.PRODUCT, error)
 
 
 def _told(session: ImapSession) -> Iterator[Finding]:
@@ -231,23 +236,25 @@ def _told(session: ImapSession) -> Iterator[Finding]:
 _BEFORE_SIGN_IN: Final = frozenset({"directory.unreachable", "server.certificate", "tls.failed", "connector.invalid"})
 
 
-def _connector_error(error: MigratorError) -> Iterator[Finding]:
+def connector_error(error: MigratorError) -> Iterator[Finding]:
     """Yield what an error of a directory means for each look before it."""
     if error.code in _BEFORE_SIGN_IN:
-        yield _bad(Look.REACH, error)
+        yield bad(Look.REACH, error)
         return
     yield Finding(Look.REACH, Outcome.GOOD)
     if error.code == "directory.refused":
-        yield _bad(Look.SIGN_IN, error)
+        yield bad(Look.SIGN_IN, error)
         return
     yield Finding(Look.SIGN_IN, Outcome.GOOD)
-    yield _bad(Look.FOUND, error)
+    yield bad(Look.FOUND, error)
 
 
-def _let_in() -> Iterator[Finding]:
+def let_in() -> Iterator[Finding]:
+    """Yield what it shows that a server has answered and taken our name."""
     yield Finding(Look.REACH, Outcome.GOOD)
     yield Finding(Look.SIGN_IN, Outcome.GOOD)
 
 
-def _bad(look: Look, error: MigratorError) -> Finding:
+def bad(look: Look, error: MigratorError) -> Finding:
+    """Return an error as a finding."""
     return Finding(look, Outcome.BAD, error.code, error.reply[:500])

@@ -18,10 +18,11 @@ from typing import Any, Final
 
 from cryptography.fernet import InvalidToken, MultiFernet
 
+from migrator.disk import sync
 from migrator.entries import Json, Values
 from migrator.errors import MigratorError, Side
 from migrator.journal import Entry, EntryStatus, Owner, StepKey, StepKind, owner_by
-from migrator.recipes import OnFailure, Recipe
+from migrator.recipes import OnFailure, Recipe, RecipeStep, stored
 from migrator.secret import Secret
 
 VERSION: Final = 1
@@ -36,6 +37,8 @@ class Room(StrEnum):
     DIRECTORY = "directory"
     ROUTE = "route"
     HOLD = "hold"
+    POPULATION = "population"
+    PUBLICATION = "publication"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Account:
     target_directory: str = ""
     route: str = ""
     hold: str = ""
+    population: str = ""
+    publication: str = ""
+    is_returning: bool = False  # was being taken back from the target
+    recipe: Recipe | None = None  # by which its night began; None: that of the batch
     entries: tuple[Entry, ...] = field(default=())
 
     @property
@@ -135,11 +142,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except OSError as error:
         raise MigratorError("rescue.unwritable", reply=str(error.strerror)) from None
 
@@ -157,18 +160,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _batch_object(batch: Batch, keys: MultiFernet) -> dict[str, Any]:
-    recipe = batch.recipe
     return {
         "version": VERSION,
         "batch": batch.name,
-        "recipe": {
-            "key": recipe.key,
-            "name": recipe.name,
-            "steps": [[kind.value, side.value if side else ""] for kind, side in recipe.steps],
-            "is_staged": recipe.is_staged,
-            "on_failure": recipe.on_failure.value,
-            "arrive_first": recipe.arrive_first,
-        },
+        "recipe": _recipe_object(batch.recipe),
         "connections": {
             name: {
                 "room": connection.room.value,
@@ -183,18 +178,9 @@ def _batch_object(batch: Batch, keys: MultiFernet) -> dict[str, Any]:
 
 def _batch(found: dict[str, Any], keys: MultiFernet) -> Batch:
     try:
-        recipe = found["recipe"]
-        steps = tuple((StepKind(kind), Side(side) if side else None) for kind, side in recipe["steps"])
         return Batch(
             found["batch"],
-            Recipe(
-                recipe["key"],
-                recipe["name"],
-                steps,
-                recipe["is_staged"],
-                OnFailure(recipe["on_failure"]),
-                recipe["arrive_first"],
-            ),
+            _recipe(found["recipe"]),
             {
                 name: Connection(Room(one["room"]), one["kind"], one["options"], _secret(one["sealed"], keys))
                 for name, one in found["connections"].items()
@@ -202,6 +188,32 @@ def _batch(found: dict[str, Any], keys: MultiFernet) -> Batch:
         )
     except (KeyError, TypeError, ValueError):
         raise MigratorError("rescue.damaged", reply=_BATCH) from None
+
+
+def _recipe_object(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "key": recipe.key,
+        "name": recipe.name,
+        "steps": stored(recipe.steps),
+        "is_staged": recipe.is_staged,
+        "on_failure": recipe.on_failure.value,
+        "arrive_first": recipe.arrive_first,
+    }
+
+
+def _recipe(found: dict[str, Any]) -> Recipe:
+    # Folders of before know no checks: RecipeStep has none then.
+    steps = tuple(
+        RecipeStep(StepKind(kind), Side(side) if side else None, *more) for kind, side, *more in found["steps"]
+    )
+    return Recipe(
+        found["key"],
+        found["name"],
+        steps,
+        found["is_staged"],
+        OnFailure(found["on_failure"]),
+        found["arrive_first"],
+    )
 
 
 def _secret(sealed: str, keys: MultiFernet) -> Secret | None:
@@ -229,14 +241,19 @@ _FIELDS: Final = (
     "target_directory",
     "route",
     "hold",
+    "population",
+    "publication",
 )
+_LATER: Final = ("population", "publication")  # absent in folders that were written before there were any
 
 
 def _account_object(account: Account, keys: MultiFernet) -> dict[str, Any]:
     return {
         "version": VERSION,
         **{name: getattr(account, name) for name in _FIELDS},
+        "is_returning": account.is_returning,
         "owner": account.owner.value,  # for people; the steps say it
+        **({"recipe": _recipe_object(account.recipe)} if account.recipe else {}),
         "steps": [
             {
                 **entry.key._asdict(),
@@ -251,7 +268,9 @@ def _account_object(account: Account, keys: MultiFernet) -> dict[str, Any]:
 def _account(found: dict[str, Any], keys: MultiFernet) -> Account:
     try:
         entries = tuple(_entry(step, keys) for step in found["steps"])
-        return Account(**{name: found[name] for name in _FIELDS}, entries=entries)
+        fields = {name: found.get(name, "") if name in _LATER else found[name] for name in _FIELDS}
+        recipe = _recipe(found["recipe"]) if "recipe" in found else None
+        return Account(**fields, is_returning=bool(found.get("is_returning")), recipe=recipe, entries=entries)
     except (KeyError, TypeError, ValueError):
         raise MigratorError("rescue.damaged", reply=str(found.get("name", ""))) from None
 

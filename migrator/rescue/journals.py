@@ -17,7 +17,7 @@ from migrator.rescue.folder import Account, RescueFolder
 _NEXT: Final = {
     None: (EntryStatus.BEGUN,),
     EntryStatus.BEGUN: (EntryStatus.DONE, EntryStatus.UNDONE),
-    EntryStatus.DONE: (EntryStatus.UNDONE,),
+    EntryStatus.DONE: (EntryStatus.UNDONE, EntryStatus.BEGUN),
     EntryStatus.UNDONE: (EntryStatus.BEGUN,),
 }
 
@@ -102,14 +102,11 @@ def adopt(account: Account, journal: Journal) -> None:
         status = known.get(entry.key)
         if status is entry.status:
             continue
-        if status is EntryStatus.DONE:
-            journal.undone(entry.key)
-            status = EntryStatus.UNDONE
-        if status in (None, EntryStatus.UNDONE) and entry.status is not status:
+        if status is not EntryStatus.BEGUN:
             journal.begin(entry.key, entry.saved)
         if entry.status is EntryStatus.DONE:
             journal.done(entry.key)
-        elif entry.status is EntryStatus.UNDONE and status is not EntryStatus.UNDONE:
+        elif entry.status is EntryStatus.UNDONE:
             journal.undone(entry.key)
 
 

@@ -16,7 +16,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from migrator.cutover import CutoverOutcome, CutoverResult, Step, roll_back, run_cutover
-from migrator.directories import DIRECTORIES
+from migrator.directories import DIRECTORIES, POPULATIONS, PUBLICATIONS
+from migrator.directories.base import Population
 from migrator.entries import Kind, open_connector
 from migrator.errors import MigratorError, Side
 from migrator.events import EventSink
@@ -33,7 +34,12 @@ REGISTRIES: Final[dict[Room, dict[str, Kind]]] = {
     Room.DIRECTORY: DIRECTORIES,
     Room.ROUTE: ROUTES,
     Room.HOLD: HOLDS,
+    Room.POPULATION: POPULATIONS,
+    Room.PUBLICATION: PUBLICATIONS,
 }
+
+
+EARLY_RUN: Final = "0"  # of what comes before the night; nights count from 1
 
 
 class Way(StrEnum):
@@ -136,13 +142,25 @@ class _Rescue:
 
     def _decide(self, account: Account) -> Rescued:
         journal = FileJournal(self._folder, account)
-        steps = steps_of(self._connectors.batch.recipe, self._kit(account), journal)
+        recipe = account.recipe or self._connectors.batch.recipe
+        is_early = account.run == EARLY_RUN
+        steps = [
+            step
+            for step in steps_of(recipe, self._kit(account), journal)
+            if (step.key.position < recipe.early) == is_early
+        ]
+        if _has_mail_at_target(account):
+            return self._forward(account, steps, journal)
         back = roll_back(steps, journal, sink=self._sink, clock=self._clock)
         if back.outcome is CutoverOutcome.DONE:
-            return Rescued(self._name, account.address, Way.BACK, Side.SOURCE)
+            home = Side.TARGET if recipe.arrive_first and not is_early else Side.SOURCE
+            return Rescued(self._name, account.address, Way.BACK, home)
         if back.error is None or back.error.code != "cutover.past_switch":
             return self._unproved(account, back)
         _prove_switched(steps, journal)
+        return self._forward(account, steps, journal)
+
+    def _forward(self, account: Account, steps: Sequence[Step], journal: Journal) -> Rescued:
         forward = run_cutover(steps, journal, sink=self._sink, clock=self._clock)
         if forward.outcome is CutoverOutcome.DONE:
             return Rescued(self._name, account.address, Way.FORWARD, Side.TARGET)
@@ -159,8 +177,44 @@ class _Rescue:
             target=Access(account.target_address, named(account.target_directory)),
             route=named(account.route),
             hold=named(account.hold),
+            population=self._population(account),
+            publication=named(account.publication),
+            is_approved=lambda key, check: True,  # whoever rescues is a person
             clock=self._clock,
         )
+
+    def _population(self, account: Account) -> Named[Population] | None:
+        """Return what makes accounts, or removes them again: not where the one that was made holds mail by now."""
+        if not account.is_returning or not account.population:
+            return self._connectors.named(account.population)
+        return Named(account.population, _LeftAlone())
+
+
+class _LeftAlone:
+    """Implements Population on accounts that stay as they are."""
+
+    def exists(self, address: str) -> bool:
+        """See Population."""
+        return True
+
+    def create(self, address: str) -> None:
+        """See Population."""
+
+    def remove(self, address: str) -> None:
+        """See Population."""
+
+    def close(self) -> None:
+        """See Population."""
+
+
+def _has_mail_at_target(account: Account) -> bool:
+    """Tell whether somebody was on the way back, and what came since is not all carried: their mail is on the target.
+
+    Nothing carries mail here. So they go to the target again; what reached the source meanwhile is on the source, and
+    a later look for late mail adds it.
+    """
+    copied = [entry.status for entry in account.entries if entry.key.kind is StepKind.DELTA]
+    return account.is_returning and any(status is not EntryStatus.UNDONE for status in copied)
 
 
 def _prove_switched(steps: Sequence[Step], journal: Journal) -> None:

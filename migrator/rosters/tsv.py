@@ -68,6 +68,7 @@ class Layout:
 
     titles: Mapping[str, str] = field(default_factory=dict)
     also: Sequence[str] = ()
+    may_have: Sequence[str] = ()  # as ``also``, where the list has them
     lacks_passwords: bool = False
     shape: Shape | None = None
 
@@ -200,7 +201,7 @@ def _columns(header: _Line | None, needs: Needs, layout: Layout) -> _Columns:
     separator = shape.separator if shape else max(SEPARATORS, key=lambda mark: len(_wanted(text, mark, layout)))
     fields = [*shape.names] if shape else _split(text, separator)
     names = [field.strip().casefold() for field in fields]
-    for name in (*keys, *(title.strip().casefold() for title in layout.also)):
+    for name in (*keys, *(title.strip().casefold() for title in (*layout.also, *layout.may_have))):
         if names.count(name) > 1:
             raise BadRoster(f"The first line names the column {fields[names.index(name)].strip()} more than once.")
     places = {key: names.index(name) for name, key in keys.items() if name in names}
@@ -216,7 +217,8 @@ def _others(names: list[str], layout: Layout) -> dict[str, int]:
     missing = [title for title in layout.also if title.strip().casefold() not in names]
     if missing:
         raise BadRoster(f"The first line does not name the column {' and the column '.join(missing)}.")
-    return {title: names.index(title.strip().casefold()) for title in layout.also}
+    known = [*layout.also, *(title for title in layout.may_have if title.casefold() in names)]
+    return {title: names.index(title.strip().casefold()) for title in known}
 
 
 def _header_text(header: _Line | None, layout: Layout) -> str:

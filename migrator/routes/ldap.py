@@ -7,13 +7,14 @@ from typing import Self
 
 from migrator.directories.ldap_entries import LdapEntries, checked_attribute
 from migrator.entries import Json, Values
-from migrator.errors import MigratorError, Side
+from migrator.errors import Side
 from migrator.options import Options
+from migrator.routes.by_host import ByHost
 from migrator.routes.hosts import Hosts
 from migrator.secret import Secret
 
 
-class LdapRoute(LdapEntries):
+class LdapRoute(LdapEntries, ByHost):
     """Implements :class:`migrator.routes.base.Route`."""
 
     @classmethod
@@ -28,19 +29,13 @@ class LdapRoute(LdapEntries):
 
     def __init__(self, options: Options, secret: Secret | None, attribute: str, hosts: Hosts) -> None:
         super().__init__(options, secret, [attribute])
-        self._attribute = attribute
+        self._name = attribute
         self._hosts = hosts
 
-    def current(self, address: str) -> Side | None:
-        values = self.find(address)
-        if values is None:
-            raise MigratorError("directory.missing")
-        return self._side(values)
-
-    def routed(self, values: Values, to: Side) -> Values:
-        return dict(values) if self._side(values) is to else {self._attribute: [self._hosts.name(to)]}
-
     def _side(self, values: Values) -> Side | None:
-        found = values[self._attribute]
+        found = values[self._name]
         # two servers at once is nobody's word
         return self._hosts.side(found[0]) if isinstance(found, list) and len(found) == 1 else None
+
+    def _written(self, host: str) -> Json:
+        return [host]

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Self
 
 from migrator.directories.sql_entries import SqlEntries, checked_column
-from migrator.entries import Json, Values
-from migrator.errors import MigratorError, Side
+from migrator.entries import Json
 from migrator.options import Options
+from migrator.routes.by_host import ByHost
 from migrator.routes.hosts import Hosts
 from migrator.secret import Secret
 
 
-class SqlRoute(SqlEntries):
+class SqlRoute(SqlEntries, ByHost):
     """Implements :class:`migrator.routes.base.Route`."""
 
     @classmethod
@@ -28,15 +28,5 @@ class SqlRoute(SqlEntries):
 
     def __init__(self, options: Options, secret: Secret | None, column: str, hosts: Hosts) -> None:
         super().__init__(options, secret, [column])
-        self._column = column
+        self._name = column
         self._hosts = hosts
-
-    def current(self, address: str) -> Side | None:
-        values = self.find(address)
-        if values is None:
-            raise MigratorError("directory.missing")
-        return self._hosts.side(values[self._column])
-
-    def routed(self, values: Values, to: Side) -> Values:
-        is_there = self._hosts.side(values[self._column]) is to
-        return dict(values) if is_there else {self._column: self._hosts.name(to)}

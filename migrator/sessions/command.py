@@ -26,17 +26,14 @@ class CommandSessions:
     def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
         """Return sessions told by programs. Raises ``ValueError`` with a sentence.
 
-        Options: ``count`` and ``end``, the words of two programs with ``{address}`` where the address stands, and
-        ``seconds`` for each. ``count`` prints a number, without the sessions of an administrator; ``end`` exits with
-        0 when all were told to end, and when there was none.
+        Options: ``count`` and ``end``, the words of two programs with ``{address}`` where the address stands (without,
+        it comes last), and ``seconds`` for each. ``count`` prints a number, without the sessions of an administrator;
+        ``end`` exits with 0 when all were told to end, and when there was none.
         """
         given = Options(options)
         seconds = given.seconds("seconds", 30)
-        count, end = (Command(given.texts(name), seconds) for name in ("count", "end"))
+        count, end = (_command(name, given.texts(name), seconds) for name in ("count", "end"))
         given.end()
-        for name, command in (("count", count), ("end", end)):
-            if PLACE in command.words[0] or not any(PLACE in word for word in command.words):
-                raise ValueError(f"The option {name} must hold {PLACE} after the name of its program.")
         return cls(count, end)
 
     def open(self, address: str) -> int:
@@ -59,3 +56,9 @@ class CommandSessions:
         if answer.code != 0:
             raise answer.failure()
         return answer.out
+
+
+def _command(name: str, words: tuple[str, ...], seconds: float) -> Command:
+    if words and PLACE in words[0]:
+        raise ValueError(f"The option {name} must hold {PLACE} after the name of its program.")
+    return Command(words if any(PLACE in word for word in words) else (*words, PLACE), seconds)

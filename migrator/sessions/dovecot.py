@@ -18,6 +18,7 @@ from migrator.entries import Json
 from migrator.errors import MigratorError
 from migrator.options import Options
 from migrator.secret import Secret
+from migrator.sessions.ours import OurAddresses
 
 NOBODY_KICKED: Final = 68  # doveadm's own use of EX_NOHOST
 
@@ -32,7 +33,7 @@ class DovecotSessions:
 
     def __init__(self, doveadm: Command, ours: Sequence[str], by_local_part: bool) -> None:
         self._doveadm = doveadm
-        self._ours = {ipaddress.ip_address(one) for one in ours}
+        self._ours = OurAddresses(ours)
         self._by_local_part = by_local_part
 
     @classmethod
@@ -56,7 +57,7 @@ class DovecotSessions:
     def end(self, address: str) -> None:
         for user, ip in sorted(set(self._sessions(address))):
             # a session that opened since is ended with the others, unless it might be one of ours
-            answer = run(self._doveadm, ["kick", _checked(user), *([ip] if self._ours and ip else [])])
+            answer = run(self._doveadm, ["kick", checked_user(user), *([ip] if self._ours and ip else [])])
             if answer.code not in (0, NOBODY_KICKED):
                 raise answer.failure()
 
@@ -64,22 +65,16 @@ class DovecotSessions:
         """Nothing is kept open."""
 
     def _sessions(self, address: str) -> list[_Session]:
-        user = _checked(address.rpartition("@")[0] or address if self._by_local_part else address)
+        user = checked_user(address.rpartition("@")[0] or address if self._by_local_part else address)
         answer = run(self._doveadm, ["-f", "json", "who", "-1", re.sub("[A-Za-z]", "?", user)])
         if answer.code != 0:
             raise answer.failure()
         found = _read(answer)
-        return [one for one in found if one.user.casefold() == user.casefold() and not self._is_ours(one.ip)]
-
-    def _is_ours(self, ip: str) -> bool:
-        try:
-            return ipaddress.ip_address(ip) in self._ours
-        except ValueError:
-            return False
+        return [one for one in found if one.user.casefold() == user.casefold() and one.ip not in self._ours]
 
 
-def _checked(user: str) -> str:
-    """Return ``user`` if doveadm takes it as one name."""
+def checked_user(user: str) -> str:
+    """Return ``user`` if doveadm takes it as one name. Raises ``MigratorError("address.bad")``."""
     if "*" in user or "?" in user:
         raise MigratorError("address.bad")
     try:

@@ -15,8 +15,9 @@ from migrator.stores.base import SourceStore, TargetStore
 from migrator.transfer.copy import PassResult, run_pass
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.plan import CopyPolicy, Mode
+from migrator.transfer.pop_names import PopNamer
 from migrator.transfer.proof import require_sound
-from migrator.transfer.verify import VerifyLevel, verify
+from migrator.transfer.verify import Difference, VerifyLevel, VerifyReport, verify
 
 MOST_PASSES: Final = 10  # the second finds nothing, unless somebody writes to a mailbox that nobody can reach
 
@@ -31,6 +32,9 @@ class Mail:
     policy: CopyPolicy = field(default_factory=CopyPolicy)
     limits: Limits = field(default_factory=Limits)
     sink: EventSink = field(default_factory=Silence)
+    # of an open source: what names its messages as POP3 programs know them; for CopyPolicy.pop_name_of
+    pop_namer: Callable[[SourceStore], PopNamer] | None = None
+    afterwards: Callable[[], None] | None = None  # what else goes, once the mail is there and before it is compared
 
 
 class DeltaStep:
@@ -62,43 +66,38 @@ class DeltaStep:
 
     def apply(self, saved: Values) -> None:
         with self._mail.open_source() as source, self._mail.open_target() as target:
-            policy = self._mail.policy
-            for _ in range(MOST_PASSES):
-                is_quiet = _finds_nothing(self._pass(source, target, policy))
-                if is_quiet and (policy.compare_all_flags or not _may_miss_flags(source, policy)):
-                    require_sound(self._mail.ledger)
-                    return
-                # Once it is quiet all flags are compared: servers have been seen to change some and count nothing.
-                policy = replace(self._mail.policy, compare_all_flags=is_quiet or policy.compare_all_flags)
-                if self._stop.is_set():
-                    raise Stopped
+            self._copy(source, target)
+        if self._mail.afterwards is not None:
+            self._mail.afterwards()
+
+    def _copy(self, source: SourceStore, target: TargetStore) -> None:
+        policy = self._mail.policy
+        if self._mail.pop_namer is not None:
+            policy = replace(policy, pop_name_of=self._mail.pop_namer(source))
+        for _ in range(MOST_PASSES):
+            is_quiet = _finds_nothing(self._pass(source, target, policy))
+            if is_quiet and (policy.compare_all_flags or not _may_miss_flags(source, policy)):
+                require_sound(self._mail.ledger)
+                return
+            # Servers have been seen to change flags and count nothing: the pass that finds nothing new must have
+            # compared them all. It does so from the second on, for a pass of its own would cost another listing.
+            policy = replace(policy, compare_all_flags=policy.compare_all_flags or _may_miss_flags(source, policy))
+            if self._stop.is_set():
+                raise Stopped
         raise MigratorError("cutover.restless")
 
     def undo(self, saved: Values) -> None:
         """Leave what was copied: the next night starts from it."""
 
     def _pass(self, source: SourceStore, target: TargetStore, policy: CopyPolicy) -> PassResult:
-        mail = self._mail
-        result = run_pass(
-            source,
-            target,
-            mail.ledger,
-            policy=policy,
-            sink=mail.sink,
-            limits=mail.limits,
-            stop=self._stop,
-            clock=self._clock,
-        )
-        if result.is_stopped:
-            raise Stopped
-        for error in (result.error, *(folder.error for folder in result.folders)):
-            if error is not None:
-                raise error
-        return result
+        return _pass(self._mail, source, target, policy, self._stop, self._clock)
 
 
 class VerifyStep:
-    """The target is compared with what the ledger says of it."""
+    """The target is compared with what the ledger says of it.
+
+    Where nothing holds new mail back, some arrives after DELTA. It is copied, and all is compared again.
+    """
 
     def __init__(self, key: StepKey, mail: Mail, level: VerifyLevel) -> None:
         self.key = key
@@ -112,9 +111,12 @@ class VerifyStep:
         return False
 
     def apply(self, saved: Values) -> None:
-        mail = self._mail
-        with mail.open_source() as source, mail.open_target() as target:
-            report = verify(source, target, mail.ledger, level=self._level, sink=mail.sink, rules=mail.policy.rules)
+        with self._mail.open_source() as source, self._mail.open_target() as target:
+            report = self._compare(source, target)
+            for _ in range(MOST_PASSES):
+                if not _may_have_arrived(report) or _finds_nothing(self._pass(source, target)):
+                    break
+                report = self._compare(source, target)
         if not report.is_clean:
             first = report.differences[0]
             raise MigratorError(
@@ -127,6 +129,36 @@ class VerifyStep:
 
     def undo(self, saved: Values) -> None:
         """Nothing was changed."""
+
+    def _compare(self, source: SourceStore, target: TargetStore) -> VerifyReport:
+        mail = self._mail
+        return verify(source, target, mail.ledger, level=self._level, sink=mail.sink, rules=mail.policy.rules)
+
+    def _pass(self, source: SourceStore, target: TargetStore) -> PassResult:
+        policy = self._mail.policy
+        if self._mail.pop_namer is not None:
+            policy = replace(policy, pop_name_of=self._mail.pop_namer(source))
+        return _pass(self._mail, source, target, policy, NeverStop(), SystemClock())
+
+
+def _pass(
+    mail: Mail, source: SourceStore, target: TargetStore, policy: CopyPolicy, stop: StopSignal, clock: Clock
+) -> PassResult:
+    """Carry out one pass. Raises ``Stopped``, and what kept it from copying all there is."""
+    result = run_pass(
+        source, target, mail.ledger, policy=policy, sink=mail.sink, limits=mail.limits, stop=stop, clock=clock
+    )
+    if result.is_stopped:
+        raise Stopped
+    for error in (result.error, *(folder.error for folder in result.folders)):
+        if error is not None:
+            raise error
+    return result
+
+
+def _may_have_arrived(report: VerifyReport) -> bool:
+    """True where all that differs is that the source holds messages of which no pass has told."""
+    return not report.is_clean and all(one.difference is Difference.UNCOUNTED for one in report.differences)
 
 
 def _may_miss_flags(source: SourceStore, policy: CopyPolicy) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from migrator.cutover import Step
-from migrator.directories.base import ALL_SERVICES, Directory, Service
+from migrator.directories.base import ALL_SERVICES, Directory, Population, Publication, Service
 from migrator.entries import Values
 from migrator.errors import Side
 from migrator.holds.base import MailHold
@@ -20,10 +20,14 @@ from migrator.sessions.base import Sessions
 from migrator.steps.access import DisableStep, EnableStep, JournalledSwitch, Probe, SwitchStep
 from migrator.steps.copying import DeltaStep, Mail, VerifyStep
 from migrator.steps.flow import HoldStep, ReleaseStep
-from migrator.steps.others import PersonStep, PopulateStep, Population, Publication, PublishStep
+from migrator.steps.held import HeldImport, KeepingHold
+from migrator.steps.others import PersonStep, PopulateStep, PublishStep
+from migrator.stores.base import offers
 from migrator.transfer.verify import VerifyLevel
 
 C = TypeVar("C")
+Approval = Callable[[StepKey, str], bool]
+"""Tells whether a step of a person is done: on somebody's word, or by the check of that name, if it has one."""
 
 
 class Named(NamedTuple, Generic[C]):
@@ -63,7 +67,7 @@ class Kit:
     hold: Named[MailHold] | None = None
     population: Named[Population] | None = None
     publication: Named[Publication] | None = None
-    is_approved: Callable[[StepKey], bool] | None = None
+    is_approved: Approval | None = None
     services: Collection[Service] = ALL_SERVICES
     clock: Clock = field(default_factory=SystemClock)
     stop: StopSignal = field(default_factory=NeverStop)
@@ -78,11 +82,14 @@ class Kit:
 
 def steps_of(recipe: Recipe, kit: Kit, journal: Journal) -> list[Step]:
     """Return the steps of ``recipe`` for which ``kit`` has what they need, in order; SWITCH always."""
-    steps = (_step(position, kind, side, kit, journal) for position, (kind, side) in enumerate(recipe.steps))
+    steps = (_step(position, recipe, kit, journal) for position in range(len(recipe.steps)))
     return [step for step in steps if step is not None]
 
 
-def _step(position: int, kind: StepKind, side: Side | None, kit: Kit, journal: Journal) -> Step | None:
+def _step(position: int, recipe: Recipe, kit: Kit, journal: Journal) -> Step | None:
+    step = recipe.steps[position]
+    kind, side = step.kind, step.side
+
     def key(connector: str = "") -> StepKey:
         return StepKey(position, kind, connector, side.value if side else "")
 
@@ -100,9 +107,9 @@ def _step(position: int, kind: StepKind, side: Side | None, kit: Kit, journal: J
         case StepKind.VERIFY if kit.mail and kit.verify_level:
             return VerifyStep(key(), kit.mail, kit.verify_level)
         case StepKind.HOLD | StepKind.RELEASE if kit.hold:
-            return _flow_step(key(kit.hold.name), kit.hold.connector, kit, journal)
+            return _flow_step(key(kit.hold.name), kit.hold.connector, kit, journal, recipe.home(position))
         case StepKind.PERSON if kit.is_approved:
-            return PersonStep(key(), kit.is_approved)
+            return PersonStep(key(), partial(kit.is_approved, key(), step.check))
         case StepKind.POPULATE if kit.population:
             return PopulateStep(key(kit.population.name), kit.population.connector, kit.target.address)
         case StepKind.PUBLISH if kit.publication:
@@ -130,30 +137,37 @@ def _access_step(key: Callable[[str], StepKey], kit: Kit, side: Side | None, jou
         access.directory.connector,
         access.address,
         clock=kit.clock,
-        disabled=partial(_disabled, kit, journal, mine.connector),
+        disabled=partial(_disabled, kit, journal, mine),
         is_admitted=access.is_admitted,
     )
 
 
-def _disabled(kit: Kit, journal: Journal, connector: str) -> Values | None:
-    if kit.source.address != kit.target.address:
-        return None  # two entries
-    return _saved(journal, StepKind.DISABLE, connector)
+def _disabled(kit: Kit, journal: Journal, mine: StepKey) -> Values | None:
+    """Return what DISABLE saved of the entry that ``mine`` opens."""
+    is_one_entry = kit.source.address == kit.target.address
+    return _saved(journal, StepKind.DISABLE, mine, lambda other: is_one_entry or other.side == mine.side)
 
 
-def _flow_step(mine: StepKey, hold: MailHold, kit: Kit, journal: Journal) -> Step:
+def _flow_step(mine: StepKey, hold: MailHold, kit: Kit, journal: Journal, home: Side) -> Step:
+    keeps = offers(hold, "kept")
+    bring = HeldImport(cast(KeepingHold, hold), kit.address, kit.mail) if kit.mail and keeps else None
     if mine.kind is StepKind.HOLD:
-        return HoldStep(mine, hold, kit.address, clock=kit.clock)
-    return ReleaseStep(
-        mine, hold, kit.address, clock=kit.clock, held=partial(_saved, journal, StepKind.HOLD, mine.connector)
-    )
+        return HoldStep(mine, hold, kit.address, clock=kit.clock, home=home, bring=bring)
+    held = partial(_saved, journal, StepKind.HOLD, mine)
+    return ReleaseStep(mine, hold, kit.address, clock=kit.clock, held=held, bring=bring)
 
 
-def _saved(journal: Journal, kind: StepKind, connector: str) -> Values | None:
-    """Return what the step of ``kind`` saved that went through the same connector."""
-    entries: Iterator[Values] = (
-        entry.saved
+def _saved(
+    journal: Journal, kind: StepKind, mine: StepKey, is_same: Callable[[StepKey], bool] = lambda other: True
+) -> Values | None:
+    """Return what the last step of ``kind`` before ``mine`` saved that went through the same connector."""
+    found = [
+        entry
         for entry in journal.entries()
-        if entry.key.kind is kind and entry.key.connector == connector and entry.status is not EntryStatus.UNDONE
-    )
-    return next(entries, None)
+        if entry.key.kind is kind
+        and entry.key.connector == mine.connector
+        and entry.key.position < mine.position
+        and entry.status is not EntryStatus.UNDONE
+        and is_same(entry.key)
+    ]
+    return max(found, key=lambda entry: entry.key.position).saved if found else None

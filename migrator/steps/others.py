@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
+from migrator.directories.base import Population, Publication
 from migrator.entries import Values
 from migrator.errors import Stopped
 from migrator.journal import StepKey
@@ -12,38 +12,10 @@ from migrator.limits import Clock
 from migrator.steps.replacement import settle
 
 
-class Population(Protocol):
-    """Accounts on the target. All methods raise ``MigratorError``."""
-
-    def exists(self, address: str) -> bool:
-        """Tell whether the account is there, whole. Reads only."""
-        ...
-
-    def create(self, address: str) -> None:
-        """Make the account, closed, or finish one that is half made. Idempotent; may have half happened."""
-        ...
-
-    def remove(self, address: str) -> None:
-        """Remove an account that :meth:`create` made and nobody has used. Idempotent."""
-        ...
-
-
-class Publication(Protocol):
-    """A copy that servers read of what was changed in a directory. All methods raise ``MigratorError``."""
-
-    def is_published(self, address: str) -> bool:
-        """Tell, by asking the servers, whether they act on the entry of ``address`` as it is now. Reads only."""
-        ...
-
-    def publish(self, address: str) -> None:
-        """Bring the copy up to date, removals included. Idempotent."""
-        ...
-
-
 class PersonStep:
     """Ends the run, as if it were told to stop, until somebody has said go on."""
 
-    def __init__(self, key: StepKey, is_approved: Callable[[StepKey], bool]) -> None:
+    def __init__(self, key: StepKey, is_approved: Callable[[], bool]) -> None:
         self.key = key
         self._is_approved = is_approved
 
@@ -51,10 +23,10 @@ class PersonStep:
         return {}
 
     def is_done(self, saved: Values) -> bool:
-        return self._is_approved(self.key)
+        return self._is_approved()
 
     def apply(self, saved: Values) -> None:
-        if not self._is_approved(self.key):
+        if not self._is_approved():
             raise Stopped
 
     def undo(self, saved: Values) -> None:

@@ -90,6 +90,16 @@ def pieces(descriptor: int, start: int, end: int) -> Iterator[bytes]:
         yield piece
 
 
+def lines_of(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a text that comes in pieces, without their ends."""
+    rest = b""
+    for part in parts:
+        whole, end, rest_of_part = (rest + part).rpartition(b"\n")
+        yield from (whole + end).splitlines()
+        rest = rest_of_part
+    yield from rest.splitlines()
+
+
 def with_crlf(body: bytes) -> bytes:
     """Return ``body`` with every bare LF as CRLF, as IMAP carries mail. A bare CR stays what it is."""
     if b"\r" not in body:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple, overload
 
+from migrator.packed import Column
+from migrator.scratch import Hashes
 from migrator.stores.base import MessageName
 
 KEY_BYTES: Final = 16
@@ -48,40 +49,22 @@ class ServerNumbers(NamedTuple):
         return self.uidvalidity > 0
 
 
-class Keys:
-    """Many keys, packed."""
+class Keys(Hashes):
+    """Many keys, in a temporary file."""
 
-    def __init__(self, packed: Iterable[int] = b"") -> None:
-        self.packed = bytearray(packed)
-
-    @classmethod
-    def of(cls, keys: Iterable[bytes]) -> Keys:
-        """Pack ``keys``."""
-        return cls(b"".join(keys))
-
-    def __len__(self) -> int:
-        return len(self.packed) // KEY_BYTES
-
-    def __getitem__(self, at: int) -> bytes:
-        if not 0 <= at < len(self):
-            raise IndexError(at)
-        return bytes(self.packed[at * KEY_BYTES : (at + 1) * KEY_BYTES])
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (bytes(self.packed[start : start + KEY_BYTES]) for start in range(0, len(self.packed), KEY_BYTES))
-
-    def append(self, key: bytes) -> None:
-        """Add one more."""
-        self.packed += key
+    def __init__(self, keys: Iterable[bytes] = ()) -> None:
+        super().__init__(KEY_BYTES)
+        for key in keys:
+            self.append(key)
 
 
 @dataclass(slots=True)
 class Numbering:
-    """All keys ever seen in a folder, with their numbers, ascending. Packed: 24 octets a message."""
+    """All keys ever seen in a folder, with their numbers, ascending. Packed: 4 octets a message."""
 
     uidvalidity: int = 0
     uidnext: int = 1
-    uids: array[int] = field(default_factory=lambda: array("Q"))
+    uids: Column = field(default_factory=Column)
     keys: Keys = field(default_factory=Keys)
     is_servers: bool = False  # UIDVALIDITY and all numbers are those of a mail server
 
@@ -102,13 +85,16 @@ def begin(keys: Keys, server: ServerNumbers | None) -> Numbering:
     numbering.is_servers = server is not None and server.is_complete
     uids = server.uids if server is not None and server.is_complete else range(1, len(keys) + 1)
     numbering.keys = keys  # shared: whoever adds to a numbering takes a copy
-    numbering.uids = array("Q", uids)
+    numbering.uids = Column(numbers=uids)
     numbering.uidnext = numbering.uids[-1] + 1 if numbering.uids else 1
     if server is not None and numbering.is_servers:
         numbering.uidnext = max(numbering.uidnext, server.uidnext)
         numbering.uidvalidity = server.uidvalidity
     else:
-        numbering.uidvalidity = int.from_bytes(key_of(bytes(numbering.keys.packed))[:4], "big") % 0x7FFFFFFF + 1
+        hashed = hashlib.blake2b(digest_size=KEY_BYTES)
+        for part in numbering.keys.parts():
+            hashed.update(part)
+        numbering.uidvalidity = int.from_bytes(hashed.digest()[:4], "big") % 0x7FFFFFFF + 1
     return numbering
 
 
@@ -116,7 +102,8 @@ def with_room(before: Numbering, *, is_lasting: bool) -> Numbering:
     """Return a copy that can be added to. One that does not last must not give a number that the next run gives, too:
     a server's numbering becomes another one, and our own goes on at the present instant.
     """
-    numbering = Numbering(before.uidvalidity, before.uidnext, before.uids[:], Keys(before.keys.packed))
+    uids = Column(numbers=before.uids.packed)
+    numbering = Numbering(before.uidvalidity, before.uidnext, uids, Keys(before.keys))
     if not is_lasting:
         numbering.uidnext = max(before.uidnext, time.time_ns() // 1000)
         if before.is_servers:
@@ -148,17 +135,14 @@ def number_in_order(
     return fresh
 
 
-def uids_in_order(keys: Keys, numbering: Numbering) -> array[int]:
+def uids_in_order(keys: Keys, numbering: Numbering) -> Column:
     """Return the numbers of ``keys``, which stand in ``numbering`` in their order: each at the first place it can."""
     if numbering.keys is keys:
         return numbering.uids
-    uids = array("Q")
-    at = 0
+    uids = Column()
+    numbered = zip(numbering.keys, numbering.uids, strict=True)
     for key in keys:
-        while numbering.keys[at] != key:
-            at += 1
-        uids.append(numbering.uids[at])
-        at += 1
+        uids.append(next(uid for other, uid in numbered if other == key))
     return uids
 
 
@@ -166,9 +150,12 @@ def _known(keys: Keys, before: Keys) -> tuple[int, set[bytes]]:
     """Return how many of ``keys``, from the first on, are in ``before`` in this order, and what else is there."""
     skipped: set[bytes] = set()
     known = 0
+    sought = iter(keys)
+    wanted = next(sought, None)
     for key in before:
-        if known < len(keys) and key == keys[known]:
+        if key == wanted:
             known += 1
+            wanted = next(sought, None)
         else:
             skipped.add(key)
     return known, skipped

@@ -57,7 +57,12 @@ class Listing:
             raise MigratorError("folder.too_many", side=self.side, limit=MOST_NAMES)
 
     def prefix(self) -> tuple[str, str | None]:
-        """Return the personal namespace's prefix and separator, as announced or as the names suggest."""
+        """Return the personal namespace's prefix and separator, as announced or as the names suggest.
+
+        Below a shared root nothing is personal: names stand as they are.
+        """
+        if self.manners.is_shared_root:
+            return "", self._separator() or self._told_separator()
         if self.namespaces and self.namespaces.personal:
             raw, separator = self.namespaces.personal[0]
             return imap_parse.text(raw), separator or self._separator()
@@ -67,6 +72,10 @@ class Listing:
         # hMailServer, GroupWise: no NAMESPACE, and every folder stands below INBOX
         is_below = bool(separator and others) and all(key.upper().startswith(root) for key in others)
         return (root.decode() if is_below else ""), separator
+
+    def _told_separator(self) -> str | None:
+        spaces = [*self.namespaces.others, *self.namespaces.personal] if self.namespaces else []
+        return next((separator for _, separator in spaces if separator), None)
 
     def _separator(self) -> str | None:
         told = [entry.path.separator for entry in self.listed.values() if entry.path.separator]
@@ -82,6 +91,13 @@ class Listing:
             found.insert(0, self._folder(_INBOX, inbox))
         return found
 
+    def of_others(self) -> list[FolderPath]:
+        """Return folders that are listed and are not personal: those of other users, and shared ones."""
+        if self.manners.list_root:
+            return []
+        return [told.path for told in self.listed.values()
+                if not self.is_personal(told.path) and not told.attributes & _UNSELECTABLE]  # fmt: skip
+
     def _below_root(self) -> dict[bytes, Listed]:
         """Return what begins with the root; all where a server has its own idea of roots, and shows other names.
 
@@ -90,7 +106,7 @@ class Listing:
         root, home = self.manners.list_root, home_of(self.manners.list_root)
         start, inbox = _raw(root), _raw(home.inbox) if home else None
         below = {key: told for key, told in self.listed.items() if key.startswith(start) or key == inbox}
-        return self.listed if not below and home is None else below
+        return self.listed if not below and home is None and not self.manners.is_shared_root else below
 
     def _folder(self, key: bytes, told: Listed) -> Folder:
         folder = Folder(
@@ -114,6 +130,8 @@ class Listing:
         """
         if home_of(self.manners.list_root) and not self._below_root():
             raise MigratorError("sign_in.no_mailbox", side=self.side, reply=self.manners.list_root)
+        if self.manners.is_shared_root and self.side is Side.SOURCE and not self._below_root():
+            raise MigratorError("folder.no_shared_root", side=self.side, reply=self.manners.list_root)
         if self.side is not Side.SOURCE or self.manners.list_pattern or self.manners.list_root:
             return
         personal = [told.path for told in self.listed.values() if self.is_personal(told.path)]

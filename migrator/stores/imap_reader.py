@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
-from migrator.stores import imap_listing, imap_quota
+from migrator.stores import imap_labels, imap_listing, imap_quota
 from migrator.stores.base import Closing, Features, Quota, ReadRequest, ScanRequest, Trouble
 from migrator.stores.imap_bodies import BodyReader
 from migrator.stores.imap_deadly import Deadly
@@ -16,6 +17,7 @@ from migrator.stores.imap_otherwise import read_otherwise
 from migrator.stores.imap_scan import Scanner
 from migrator.stores.imap_session import Endpoint, ImapSession
 from migrator.stores.imap_ways import Ways
+from migrator.stores.imap_wire import Address
 from migrator.stores.manners import home_of
 
 
@@ -29,8 +31,10 @@ class ImapReader(Closing):
         self._session: ImapSession | None = None
         self._is_busy = False
         self._prefix: tuple[str, str | None] | None = None
+        self._others: list[FolderPath] = []
         self._ways = Ways(endpoint.manners)
         self._deadly = Deadly()
+        self._address: Address | None = None  # of a name with several: replicas differ, so all sessions go to one
 
     @property
     def features(self) -> Features:
@@ -41,27 +45,46 @@ class ImapReader(Closing):
             condstore=session.has_condstore,
             uidplus=session.has("UIDPLUS"),
             append_limit_bytes=session.append_limit,
+            waits_for_each=not (session.has("LITERAL+") or session.has("LITERAL-")),
             special_use=session.has("CREATE-SPECIAL-USE"),
+            keeps_internal_date=profile.keeps_dates,
+            merges_equal=profile.merges_equal,
             loses_flagged_on_append=profile.loses_flagged_on_append,
             has_quota=session.has("QUOTA"),
             reads_otherwise=True,
             acl=session.has("ACL"),
+            lists_others=True,
+            metadata=session.has("METADATA"),
             case_insensitive_names=profile.case_insensitive_names,
             root=self._root,
             product=session.product,
+            searches=True,
+            has_labels=session.has(imap_labels.LABELS),
         )
 
     @property
     def _root(self) -> str:
-        root = self._endpoint.asked_so.list_root
-        return root if home_of(root) else ""
+        manners = self._endpoint.asked_so
+        return manners.list_root if manners.is_shared_root or home_of(manners.list_root) else ""
+
+    def stay_with(self, other: object) -> None:
+        """See ``ReplicatedStore``."""
+        if isinstance(other, ImapReader):
+            self._address = other._address
 
     def folders(self) -> list[Folder]:
         """List the personal namespace."""
         with self._exclusive() as session:
             listing = imap_listing.list_account(session, self._endpoint.asked_so, self._deadly)
         self._prefix = listing.prefix()
-        return listing.folders()
+        self._others = listing.of_others()
+        if session.profile.lasting_numbers:
+            return listing.folders()
+        return [replace(folder, uidvalidity=session.numbering(None)) for folder in listing.folders()]
+
+    def folders_of_others(self) -> list[FolderPath]:
+        """Return what the last listing showed of others."""
+        return list(self._others)
 
     def prefix(self) -> tuple[str, str | None]:
         """Return the personal namespace's prefix and separator; lists the folders when that was not done yet."""
@@ -152,7 +175,8 @@ class ImapReader(Closing):
         if session is not None and not self._is_busy and (session.is_worn or session.is_spent):
             self.close()
         if self._session is None:
-            self._session = ImapSession(self._endpoint, self._side, self._limits)
+            self._session = ImapSession(self._endpoint, self._side, self._limits, first=self._address)
+            self._address = self._session.wire.address
         return self._session
 
     @contextmanager

@@ -13,7 +13,7 @@ from typing import Final
 
 from migrator.errors import MigratorError
 from migrator.mail import Flags, FolderPath, MessageMeta
-from migrator.stores import imap_parse
+from migrator.stores import imap_labels, imap_parse
 from migrator.stores.base import ScanRequest, Trouble
 from migrator.stores.imap_dates import DateReader
 from migrator.stores.imap_parse import Opened, Value, fetched, number
@@ -40,6 +40,9 @@ class Scanner:
         self._flags: dict[bytes, Flags] = {}
         self._dates = DateReader()
         self._reply: Reply | None = None
+        self._items = b"UID FLAGS INTERNALDATE RFC822.SIZE"
+        if session.asks_labels:
+            self._items += b" X-GM-LABELS"
 
     def scan(self, requests: Sequence[ScanRequest]) -> Iterator[MessageMeta | Trouble]:
         """Yield metadata as ``Store.scan`` promises."""
@@ -57,7 +60,7 @@ class Scanner:
         examine = self._session.examine(request.path, must_last=True)
         changed = b" (CHANGEDSINCE %d)" % request.changed_since if request.changed_since else b""
         first = request.after_uid + 1
-        fetch = b"UID FETCH %d:* (UID FLAGS INTERNALDATE RFC822.SIZE)%s\r\n" % (first, changed)
+        fetch = b"UID FETCH %d:* (%s)%s\r\n" % (first, self._items, changed)
         return Job(request, examine, fetch)
 
     def _skip(self, tag: bytes) -> None:
@@ -147,6 +150,8 @@ class Scanner:
         date = items.get(b"INTERNALDATE")
         instant, zone = self._dates.read(date) if isinstance(date, bytes) else (None, 0)
         flags = imap_parse.flags(b" ".join(word for word in words if isinstance(word, bytes)))
+        if self._session.asks_labels and (labels := imap_labels.labels(items.get(b"X-GM-LABELS"))):
+            flags |= {word for word in map(imap_labels.keyword_of, labels) if word}
         return MessageMeta(path, uid, size, instant, zone, flags)
 
 

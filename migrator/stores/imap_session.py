@@ -7,6 +7,7 @@ line and the same buffer. What it would do in several round trips, or with passw
 from __future__ import annotations
 
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -21,7 +22,7 @@ from migrator.replies import classify
 from migrator.stores import imap_auth, imap_parse, imap_syntax, profiles
 from migrator.stores.endpoint import Endpoint, Security
 from migrator.stores.imap_syntax import Command
-from migrator.stores.imap_wire import Wire
+from migrator.stores.imap_wire import Address, Wire
 from migrator.stores.oauth import Token
 
 __all__ = ["Endpoint", "ImapSession", "Reply", "Security"]
@@ -55,8 +56,8 @@ class Reply(NamedTuple):
 class _Client(IMAPClient):  # type: ignore[misc]
     """imapclient on our connection."""
 
-    def __init__(self, endpoint: Endpoint, side: Side, limits: Limits) -> None:
-        self._wanted = (endpoint, side, limits)
+    def __init__(self, endpoint: Endpoint, side: Side, limits: Limits, first: Address | None) -> None:
+        self._wanted = (endpoint, side, limits, first)
         timeout = SocketTimeout(limits.connect_seconds, limits.io_seconds)
         super().__init__(endpoint.host, endpoint.port, ssl=endpoint.security == "tls", timeout=timeout)
         # imapclient forces 5: every literal would be turned into text twice, and mail into debug logs.
@@ -65,9 +66,9 @@ class _Client(IMAPClient):  # type: ignore[misc]
         self.normalise_times = False  # naive local times lose the instant
 
     def _create_IMAP4(self) -> Wire:
-        endpoint, side, limits = self._wanted
+        endpoint, side, limits, first = self._wanted
         context = _context(endpoint, side) if endpoint.security == "tls" else None
-        return Wire(endpoint.host, endpoint.port, side, limits, context)
+        return Wire(endpoint.host, endpoint.port, side, limits, context, first)
 
     def tell_capabilities(self, names: Iterable[str]) -> None:
         """Let imapclient's own methods know what the server can do."""
@@ -77,10 +78,13 @@ class _Client(IMAPClient):  # type: ignore[misc]
 class ImapSession:
     """A session past its sign-in. Constructing it connects; raises ``MigratorError``. Not thread-safe.
 
-    ``signs_in`` false: it stays before the door, and is good for nothing but looking at what greets there.
+    ``signs_in`` false: it stays before the door, and is good for nothing but looking at what greets there. ``first`` is
+    the address that is tried before the others of the server's name.
     """
 
-    def __init__(self, endpoint: Endpoint, side: Side, limits: Limits, *, signs_in: bool = True) -> None:
+    def __init__(
+        self, endpoint: Endpoint, side: Side, limits: Limits, *, signs_in: bool = True, first: Address | None = None
+    ) -> None:
         self.side = side
         self._signs_in = signs_in
         self._endpoint = endpoint
@@ -91,7 +95,8 @@ class ImapSession:
         self.product = ""
         self.token: Token | None = None  # what the session lives on
         self._refusals = 0
-        self.client = _Client(endpoint, side, limits)
+        self._own_numbering = time.time_ns() // 1000
+        self.client = _Client(endpoint, side, limits, first)
         self.wire: Wire = self.client._imap
         try:
             self._begin()
@@ -117,6 +122,11 @@ class ImapSession:
         return name in self.capabilities
 
     @property
+    def asks_labels(self) -> bool:
+        """True when labels are to be read as keywords."""
+        return self._endpoint.manners.labels_as_keywords and self.has("X-GM-EXT-1")
+
+    @property
     def literal_plus(self) -> bool:
         """True when literals need no leave, whatever their size (RFC 7888)."""
         return self.has("LITERAL+")
@@ -138,6 +148,10 @@ class ImapSession:
         self.profile = given or profiles.choose(self.greeting, fields, self.capabilities)
         said = " ".join(filter(None, (fields.get("name"), fields.get("version"))))
         self.product = given.name if given else said or self.product
+
+    def numbering(self, told: int | None) -> int | None:
+        """Return the UIDVALIDITY that holds: one of this session alone, where the server's UIDs mean nothing later."""
+        return told if self.profile.lasting_numbers else self._own_numbering
 
     def examine(self, path: FolderPath, *, must_last: bool) -> Command:
         """Return the command that opens ``path`` without touching it. Raises ``Unwritable``.

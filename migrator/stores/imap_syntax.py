@@ -36,6 +36,14 @@ def string(raw: bytes, *, literal_plus: bool) -> Command:
     return (b"{%d+}\r\n%s" % (len(raw), raw),) if literal_plus else (b"{%d}\r\n" % len(raw), raw)
 
 
+def literal(octets: bytes, *, literal_plus: bool) -> Command:
+    """Return ``octets`` as a literal, line ends and all. Raises ``Unwritable`` for NUL, which only RFC 3516 allows."""
+    if b"\0" in octets:
+        raise Unwritable("NUL in a literal")
+    head = b"{%d+}\r\n" if literal_plus else b"{%d}\r\n"
+    return (head % len(octets) + octets,) if literal_plus else (head % len(octets), octets)
+
+
 def command(*parts: bytes | Command) -> Command:
     """Join words and strings into one command; segments stay where a string has them."""
     segments = [b""]

@@ -8,9 +8,9 @@ from itertools import chain
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
-from migrator.mail import Flags, Folder, FolderPath, Message, NewFolder
-from migrator.stores import imap_acl, imap_parse, imap_syntax
-from migrator.stores.base import Receipt, Trouble
+from migrator.mail import Flags, Folder, FolderPath, LostNote, Message, NewFolder, Note
+from migrator.stores import imap_acl, imap_allowance, imap_metadata, imap_parse, imap_syntax
+from migrator.stores.base import Allowance, Features, Receipt, Trouble
 from migrator.stores.imap_append import Appender
 from migrator.stores.imap_reader import ImapReader
 from migrator.stores.imap_session import Endpoint, ImapSession, Reply
@@ -23,6 +23,16 @@ class ImapTarget(ImapReader):
 
     def __init__(self, endpoint: Endpoint, limits: Limits | None = None) -> None:
         super().__init__(endpoint, limits or Limits(), Side.TARGET)
+
+    @property
+    def features(self) -> Features:
+        """What this server can do; connects when it has not yet."""
+        return replace(super().features, tells_allowance=True)
+
+    def allowance(self, folder: Folder) -> Allowance:
+        """Ask what a folder takes; one send."""
+        with self._exclusive() as session:
+            return imap_allowance.read(session, folder)
 
     def append(self, messages: Iterable[Message], *, bundle_messages: int | None = None) -> Iterator[Receipt]:
         """Store what it is fed; without messages nothing is sent, not even a sign-in."""
@@ -49,6 +59,13 @@ class ImapTarget(ImapReader):
                     results[place] = result
             _give(session, folders, results)
             return [trouble(*result) if isinstance(result, Trouble) else result for result in results]
+
+    def annotate(self, wanted: Sequence[tuple[FolderPath, Sequence[Note]]]) -> list[list[LostNote]]:
+        """Set notes that are not there yet."""
+        if not wanted:
+            return []
+        with self._exclusive() as session:
+            return imap_metadata.write(session, wanted)
 
     def set_flags(self, changes: Mapping[FolderPath, Mapping[int, Flags]]) -> list[Trouble]:
         """Replace flags, grouped so that messages with the same flags share a command."""
@@ -134,7 +151,7 @@ def _opened(session: ImapSession, folder: NewFolder, replies: Mapping[str, Reply
             folder.path,
             subscribed=folder.subscribe,
             special_use=folder.special_use,
-            uidvalidity=state.uidvalidity,
+            uidvalidity=session.numbering(state.uidvalidity),
             uidnext=state.uidnext,
             messages=state.messages,
             highestmodseq=state.highestmodseq,

@@ -100,6 +100,7 @@ def check_opened(session: ImapSession, request: ScanRequest | ReadRequest, reply
         return session.refusal(reply, "EXAMINE")
     session.selected = request.path.raw
     opened = imap_parse.opened(reply.untagged, reply.words)
+    opened.uidvalidity = session.numbering(opened.uidvalidity)
     expected = request.uidvalidity
     if expected is not None and opened.uidvalidity not in (None, expected):
         return MigratorError("folder.changed", side=session.side, reply=reply.words)

@@ -37,10 +37,20 @@ _GREETING: Final = re.compile(rb"\* (OK|PREAUTH|BYE)(?: |\Z)", re.IGNORECASE)
 class Wire(imaplib.IMAP4):
     """A connection past its greeting. ``buffer[position:]`` is what has been received and not yet been read.
 
-    ``context`` given: TLS from the first octet. Raises ``MigratorError`` when there is no IMAP server.
+    ``context`` given: TLS from the first octet. ``first`` is the address that is tried before the others of the name.
+    Raises ``MigratorError`` when there is no IMAP server.
     """
 
-    def __init__(self, host: str, port: int, side: Side, limits: Limits, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        side: Side,
+        limits: Limits,
+        context: ssl.SSLContext | None,
+        first: Address | None = None,
+    ) -> None:
+        self.address = first  # once connected: the one that answered
         self.side = side
         self.limits = limits
         self.context = context
@@ -60,7 +70,12 @@ class Wire(imaplib.IMAP4):
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         """Connect, and begin TLS when it is wanted from the start."""
         self.host, self.port = host, port
-        self.sock = dial(resolve(host, port, self.side), self.limits.connect_seconds, self.side)
+        addresses = resolve(host, port, self.side)
+        if self.address is not None:
+            addresses = [self.address, *(address for address in addresses if address != self.address)]
+        self.sock = dial(addresses, self.limits.connect_seconds, self.side)
+        peer = self.sock.getpeername()
+        self.address = next((address for address in addresses if address[4] == peer), None)
         if self.context is not None:
             self._begin_tls(self.context)
 

@@ -1,4 +1,4 @@
-"""One line to a server that is spoken to in lines of text: POP3, SMTP, LMTP. The socket, TLS, and one read buffer.
+"""One line to a server that is spoken to in lines of text: POP3, SMTP, LMTP, ManageSieve. Socket, TLS, one read buffer.
 
 A status line may be long (no limit of any RFC is held against a server), but not endless; the lines of a message are
 never looked at as lines, so they may be of any length. Every failure of the line leaves as ``MigratorError``.
@@ -7,6 +7,7 @@ never looked at as lines, so they may be of any length. Every failure of the lin
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -44,6 +45,11 @@ class TextLine:
     def is_encrypted(self) -> bool:
         """True once TLS protects the line."""
         return isinstance(self._socket, ssl.SSLSocket)
+
+    @property
+    def sock(self) -> socket.socket:
+        """The socket, for whoever looks at its certificate."""
+        return self._socket
 
     def be_patient(self) -> None:
         """From now on wait as long as for any answer, no more as for a greeting."""
@@ -103,6 +109,18 @@ class TextLine:
         if not line.endswith(b"\r"):
             raise self.nonsense(line, "a line that does not end in CRLF")
         return line[:-1]
+
+    def octets(self, count: int) -> bytes:
+        """Read exactly ``count`` octets, whatever they are."""
+        pieces = []
+        while count:
+            piece = self.receive()
+            if len(piece) > count:
+                self._buffer, self._position = piece[count:], 0
+                piece = piece[:count]
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
 
     def listed(self) -> Iterator[bytes]:
         """Yield the lines of a list up to the dot that ends it."""

@@ -7,52 +7,53 @@ are those of ``dovecot-uidlist`` or ``courierimapuiddb`` where these name every 
 from __future__ import annotations
 
 import os
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Final
 
 from migrator.errors import MigratorError, Side
+from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.stores import maildir_names as names
 from migrator.stores.base import ReadRequest
-from migrator.stores.file_access import inside, of_one_folder, opened, pieces, pieces_with_crlf, refusal, with_crlf
-from migrator.stores.file_numbering import Keys, Numbering, ServerNumbers, begin, key_of, with_room
+from migrator.stores.file_access import (
+    inside,
+    lines_of,
+    of_one_folder,
+    opened,
+    pieces,
+    pieces_with_crlf,
+    refusal,
+    with_crlf,
+)
+from migrator.stores.file_numbering import Numbering, begin, with_room
 from migrator.stores.file_source import FileSource
+from migrator.stores.maildir_files import FoundFiles, NumberedFiles
 
 INBOX: Final = b"INBOX"
 READINGS: Final = 10  # of a folder that changes while it is listed
 Signature = tuple[int, int]
 _OF_ONE_FILE: Final = ("file.escapes", "file.not_mail", "file.no_permission", "file.unreadable")
 _COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
-_UNLISTED: Final = 1 << 63
 
 
 @dataclass(slots=True, eq=False)
 class MaildirIndex:
-    """The files of one folder, ascending by UID. Names are packed into one string."""
+    """The files of one folder, ascending by UID."""
 
     folder: Path
     uidvalidity: int
     uidnext: int
     keywords: Mapping[str, str]
     signature: Signature
-    uids: array[int] = field(default_factory=lambda: array("Q"))
-    names: bytearray = field(default_factory=bytearray)  # new/NAME or cur/NAME
-    ends: array[int] = field(default_factory=lambda: array("Q"))
+    files: NumberedFiles
 
-    def add(self, uid: int, name: bytes) -> None:
-        """Add one file."""
-        self.uids.append(uid)
-        self.names += name
-        self.ends.append(len(self.names))
-
-    def name(self, at: int) -> bytes:
-        """Return the name of a file, its folder in front."""
-        return bytes(self.names[self.ends[at - 1] if at else 0 : self.ends[at]])
+    @property
+    def uids(self) -> Sequence[int]:
+        return self.files.uids
 
     def file(self, name: bytes) -> Path:
         """Return the path of a file."""
@@ -62,15 +63,14 @@ class MaildirIndex:
         return _signature(self.folder) == self.signature
 
     def metas(self, path: FolderPath, after_uid: int) -> Iterator[MessageMeta]:
-        for at in range(bisect_right(self.uids, after_uid), len(self.uids)):
-            name = self.name(at)
+        for uid, name in self.files.after(after_uid):
             # One that was renamed or removed since is found, or missed, when it is read.
             found: os.stat_result | None = None
             with suppress(OSError):
                 found = self.file(name).stat()
             size, date = (found.st_size, int(found.st_mtime)) if found else (1, None)
             flags = names.flags_of(names.letters_of(name), self.keywords)
-            yield MessageMeta(path, self.uids[at], size, date, 0, flags)
+            yield MessageMeta(path, uid, size, date, 0, flags)
 
 
 class MaildirSource(FileSource[MaildirIndex]):
@@ -78,6 +78,10 @@ class MaildirSource(FileSource[MaildirIndex]):
 
     product: ClassVar[str] = "Maildir"
     separator: ClassVar[str] = "."
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        super().__init__(path, limits)
+        self._found: FoundFiles | None = None
 
     def folders(self) -> list[Folder]:
         """List INBOX and every ``.Sub.Folder``. What leads out of the Maildir is told and left out."""
@@ -133,33 +137,32 @@ class MaildirSource(FileSource[MaildirIndex]):
 
     def _make_index(self, path: FolderPath) -> MaildirIndex:
         folder = self._place(path)
-        signature, files = _files(inside(folder, self._root()))
-        numbering = self._number(path, folder, files)
+        files = self._found = self._found or FoundFiles()
+        signature = _find(inside(folder, self._root()), files)
+        self._take_uid_list(folder, files)
+        numbering = self._number(path, files)
         keywords = names.keywords(self._small_file(folder / "dovecot-keywords") or b"")
-        index = MaildirIndex(folder, numbering.uidvalidity, numbering.uidnext, keywords, signature)
-        by_key = {key_of(base): base for base in files}
-        for at, uid in enumerate(numbering.uids):
-            base = by_key.get(numbering.keys[at])
-            if base is not None:
-                index.add(uid, files[base])
-        return index
+        numbered = files.numbered(numbering)
+        return MaildirIndex(folder, numbering.uidvalidity, numbering.uidnext, keywords, signature, numbered)
 
-    def _number(self, path: FolderPath, folder: Path, files: Mapping[bytes, bytes]) -> Numbering:
-        listed = self._uid_list(folder)
+    def _number(self, path: FolderPath, files: FoundFiles) -> Numbering:
+        """Number the files; a folder's first numbering is the server's where it knows every file."""
         numbering = self._numberings.get(path.raw)
         if numbering is None:
-            numbering = _begin(files, listed)
+            numbering = begin(*files.in_order())
         else:
-            numbering = _extend(numbering, files, listed, is_lasting=self._numberings.are_lasting)
+            numbering = _extend(numbering, files, is_lasting=self._numberings.are_lasting)
         self._numberings.put(path.raw, numbering)
         return numbering
 
-    def _uid_list(self, folder: Path) -> names.UidList | None:
+    def _take_uid_list(self, folder: Path, files: FoundFiles) -> None:
         for name in ("dovecot-uidlist", "courierimapuiddb"):
-            written = self._small_file(folder / name)
-            if written is not None and (found := names.uid_list(written)):
-                return found
-        return None
+            with suppress(MigratorError), opened(folder / name, self._root()) as descriptor:
+                lines = lines_of(pieces(descriptor, 0, os.fstat(descriptor).st_size))
+                head = names.uid_list_head(next(lines, b""))
+                if head is not None:
+                    files.take_server(head, names.uid_list_rows(head, lines))
+                    return
 
     def _read_folder(self, request: ReadRequest, index: MaildirIndex) -> Iterator[Message]:
         """Read; a file that may not be read, or leads elsewhere, is left out: it alone is to blame."""
@@ -176,9 +179,9 @@ class MaildirSource(FileSource[MaildirIndex]):
                     raise
 
     def _read_message(self, path: FolderPath, uid: int, index: MaildirIndex) -> Iterator[Message]:
-        at = bisect_left(index.uids, uid)
-        if at < len(index.uids) and index.uids[at] == uid:
-            yield from self._read_file(path, uid, index.file(index.name(at)))
+        name = index.files.name(uid)
+        if name is not None:
+            yield from self._read_file(path, uid, index.file(name))
 
     def _read_file(self, path: FolderPath, uid: int, file: Path) -> Iterator[Message]:
         with opened(file, self._root()) as descriptor:
@@ -204,53 +207,38 @@ def _signature(folder: Path) -> Signature:
         raise refusal(error, folder) from error
 
 
-def _files(folder: Path) -> tuple[Signature, dict[bytes, bytes]]:
-    """Return the files of a folder, base name to name with ``new/`` or ``cur/`` in front.
+def _find(folder: Path, found: FoundFiles) -> Signature:
+    """Find the files of a folder; return what is another when they are changed.
 
     A file that is renamed while a folder is listed may be missed, or come twice: it is listed until nothing changed.
     """
-    found: dict[bytes, bytes] = {}
+    signature = 0, 0  # of a folder that never rests; what is missed now is there the next time
     for _ in range(READINGS):
         before = _signature(folder)
-        found = _list(folder)
+        found.replace(_list(folder))
         if _signature(folder) == before:
-            return before, found
-    return (0, 0), found  # of a folder that never rests; what is missed now is there the next time
+            signature = before
+            break
+    found.settle()
+    return signature
 
 
-def _list(folder: Path) -> dict[bytes, bytes]:
-    found = {}
+def _list(folder: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield base names, and names with ``new/`` or ``cur/`` in front."""
     for part in (b"new", b"cur"):  # mail moves from new to cur
         with suppress(FileNotFoundError), os.scandir(os.fsencode(folder) + b"/" + part) as entries:
             for entry in entries:
                 if not entry.name.startswith(b"."):
-                    found[names.base_of(entry.name)] = part + b"/" + entry.name
-    return found
+                    yield names.base_of(entry.name), part + b"/" + entry.name
 
 
-def _begin(files: Mapping[bytes, bytes], listed: names.UidList | None) -> Numbering:
-    """Number a folder for the first time: as the server did where it knows every file."""
-    order = listed.uids if listed else {}
-    bases = sorted(_by_arrival(files), key=lambda base: order.get(base, _UNLISTED))
-    uids = [order.get(base, 0) for base in bases]
-    server = ServerNumbers(listed.uidvalidity, listed.uidnext, uids) if listed else None
-    return begin(Keys.of(map(key_of, bases)), server)
-
-
-def _extend(
-    numbering: Numbering, files: Mapping[bytes, bytes], listed: names.UidList | None, *, is_lasting: bool
-) -> Numbering:
+def _extend(numbering: Numbering, files: FoundFiles, *, is_lasting: bool) -> Numbering:
     """Number what is new; all else keeps its number, whatever the server does with its own."""
-    known = set(numbering.keys)
-    added = [base for base in files if key_of(base) not in known]
-    if not added:
+    added = files.added_to(numbering)
+    first = next(added, None)
+    if first is None:
         return numbering
     extended = with_room(numbering, is_lasting=is_lasting)
-    order = listed.uids if listed else {}
-    for base in sorted(_by_arrival(added), key=lambda base: order.get(base, _UNLISTED)):
-        extended.add(key_of(base), extended.uidnext)
+    for key in chain((first,), added):
+        extended.add(key, extended.uidnext)
     return extended
-
-
-def _by_arrival(bases: Mapping[bytes, bytes] | Sequence[bytes]) -> list[bytes]:
-    return sorted(bases, key=names.arrival)

@@ -7,7 +7,7 @@ by Dovecot; ``courierimapuiddb`` by Courier.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from migrator.mail import Flags
@@ -68,25 +68,39 @@ def is_keyword(name: str) -> bool:
     return bool(_ATOM.fullmatch(name))
 
 
-def uid_list(written: bytes) -> UidList | None:
-    """Read ``dovecot-uidlist`` (versions 1 and 3) or ``courierimapuiddb``; None for anything else."""
-    head, _, rest = written.partition(b"\n")
-    if found := _VERSION_1.fullmatch(head):
-        uidvalidity, uidnext = int(found.group(1)), int(found.group(2))
-    elif found := _VERSION_3.fullmatch(head):
+class UidListHead(NamedTuple):
+    """What the first line tells."""
+
+    uidvalidity: int
+    uidnext: int
+    is_dovecots: bool  # version 3
+
+
+def uid_list_head(line: bytes) -> UidListHead | None:
+    """Read the first line of ``dovecot-uidlist`` (versions 1 and 3) or ``courierimapuiddb``; None for another one."""
+    if found := _VERSION_1.fullmatch(line):
+        return UidListHead(int(found.group(1)), int(found.group(2)), is_dovecots=False)
+    if found := _VERSION_3.fullmatch(line):
         fields = {field[:1]: field[1:] for field in found.group(1).split()}
-        if not (fields.get(b"V", b"").isdigit() and fields.get(b"N", b"").isdigit()):
-            return None
-        uidvalidity, uidnext = int(fields[b"V"]), int(fields[b"N"])
-    else:
-        return None
-    uids = {}
-    for line in rest.splitlines():
+        if fields.get(b"V", b"").isdigit() and fields.get(b"N", b"").isdigit():
+            return UidListHead(int(fields[b"V"]), int(fields[b"N"]), is_dovecots=True)
+    return None
+
+
+def uid_list_rows(head: UidListHead, lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield base names and numbers of the lines after the first; what makes no sense is left out."""
+    for line in lines:
         number, _, last = line.partition(b" ")
-        name = last.partition(b":")[2] if head.startswith(b"3") else last
+        name = last.partition(b":")[2] if head.is_dovecots else last
         if number.isdigit() and name:
-            uids[base_of(name.strip())] = int(number)
-    return UidList(uidvalidity, uidnext, uids)
+            yield base_of(name.strip()), int(number)
+
+
+def uid_list(written: bytes) -> UidList | None:
+    """Read a whole ``dovecot-uidlist`` or ``courierimapuiddb``; None for anything else."""
+    first, _, rest = written.partition(b"\n")
+    head = uid_list_head(first)
+    return UidList(head.uidvalidity, head.uidnext, dict(uid_list_rows(head, rest.splitlines()))) if head else None
 
 
 def subscriptions(written: bytes, prefix: bytes = b"", separator: bytes = b".") -> frozenset[bytes]:

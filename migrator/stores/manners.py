@@ -21,7 +21,9 @@ class Manners:
 
     list_pattern: str = ""  # of LIST, where an operator gave one; else all folders, unless that shows files
     list_root: str = ""  # LIST's first parameter: only folders whose names begin with it are there
+    is_shared_root: bool = False  # below it are folders of nobody's own mailbox: they are all that is looked at
     fetches_rfc822: bool = False  # ask for RFC822.PEEK in place of BODY.PEEK[] (RFC 1730)
+    labels_as_keywords: bool = False  # Gmail: a message has the labels it lies under as keywords
     reads_one_by_one: bool = False  # never ask for more than one message at a time
 
 

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final
 
 from migrator.errors import MigratorError, Side
 from migrator.events import FieldsMissing
 from migrator.limits import Clock, Limits, SystemClock
-from migrator.mail import Folder, FolderPath, Message
-from migrator.stores import maildir_names
-from migrator.stores.base import ReadRequest
+from migrator.mail import NO_FLAGS, Folder, FolderPath, Message
+from migrator.packed import Column
+from migrator.stores import maildir_names, mbox_place
+from migrator.stores.base import Features, ReadRequest
 from migrator.stores.file_access import of_one_folder, opened, pieces, pieces_with_crlf, refusal
 from migrator.stores.file_numbering import number_in_order, uids_in_order
 from migrator.stores.file_source import FileSource
 from migrator.stores.mbox_index import Contents, MboxIndex, Signature, body_of, new_hash, parts_of, read_contents
 from migrator.stores.mbox_lock import locked
+from migrator.stores.mbox_syntax import Zone
 
 INBOX: Final = b"INBOX"
 READINGS: Final = 5  # of a file that a program changes without locking it
@@ -33,8 +36,9 @@ _NO_MAIL: Final = (".lock", ".msf", ".db", ".uidl", ".index", ".cache", ".log", 
 class MboxSource(FileSource[MboxIndex]):
     """``MboxSource(path, limits)``: one file is INBOX; in a folder, each file is one, and ``INBOX`` is INBOX.
 
-    ``inbox`` names another file as INBOX. ``zone_minutes`` is the zone of separators that name none. A file that
-    ``may_be_missing`` holds no mail: so it is with users who have never got any.
+    ``inbox`` names another file as INBOX. ``zone`` is that of separators that name none. A file that
+    ``may_be_missing`` holds no mail: so it is with users who have never got any. ``has_marks`` False: no mail program
+    ever wrote to it, so that lines of Status in it are their senders' words, and no marks.
     """
 
     product: ClassVar[str] = "mbox"
@@ -46,15 +50,17 @@ class MboxSource(FileSource[MboxIndex]):
         limits: Limits | None = None,
         *,
         inbox: Path | None = None,
-        zone_minutes: int = 0,
+        zone: Zone = 0,
         may_be_missing: bool = False,
+        has_marks: bool = True,
         lock_seconds: float = LOCK_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(path, limits)
         self._inbox = inbox
-        self._zone_minutes = zone_minutes
+        self._zone = zone
         self._may_be_missing = may_be_missing
+        self._has_marks = has_marks
         self._lock_seconds = lock_seconds
         self._clock = clock or SystemClock()
 
@@ -77,9 +83,22 @@ class MboxSource(FileSource[MboxIndex]):
             self._tell_missing_fields(path, index)
         return found
 
+    @property
+    def features(self) -> Features:
+        return replace(super().features, sets_aside=not self.path.is_dir(), has_flags=self._has_marks)
+
+    def set_aside(self) -> Path:
+        """See ``SettingAsideSource``."""
+        index = self._indexes.get(INBOX)
+        # What came after the last listing has been shown to nobody.
+        if index is None or index.uidnext > self._listed_to.get(INBOX, 0):
+            raise MigratorError("file.changing", side=Side.SOURCE, reply=str(self.path))
+        self._indexes.clear()
+        return mbox_place.set_aside(self.path, index.contents.signature, clock=self._clock)
+
     def _tell_missing_fields(self, path: FolderPath, index: MboxIndex) -> None:
         messages = index.contents.without_fields
-        if messages and self._is_news(f"fields {path.raw!r}"):
+        if messages and self._has_marks and self._is_news(f"fields {path.raw!r}"):
             self._news.append(FieldsMissing(folder=path.display, messages=messages))
 
     def _root(self) -> Path:
@@ -152,7 +171,9 @@ class MboxSource(FileSource[MboxIndex]):
         ):
             if real.stat().st_ino != os.fstat(descriptor).st_ino:
                 raise MigratorError("file.changing", side=Side.SOURCE, reply="it was replaced")
-            contents = read_contents(descriptor, self._zone_minutes, lock)
+            contents = read_contents(descriptor, self._zone, lock)
+        if not self._has_marks:
+            contents.flag_sets = [NO_FLAGS] * len(contents.flag_sets)
         return self._numbered(path, contents, real)
 
     def _numbered(self, path: FolderPath, contents: Contents, real: Path) -> MboxIndex:
@@ -163,20 +184,19 @@ class MboxSource(FileSource[MboxIndex]):
             is_lasting=self._numberings.are_lasting,
         )
         self._numberings.put(path.raw, numbering)
-        del contents.server_uids[:]
+        contents.server_uids = Column()
         uids = uids_in_order(contents.keys, numbering)
         return MboxIndex(contents, numbering.uidvalidity, numbering.uidnext, uids, real)
 
     def _read_folder(self, request: ReadRequest, index: MboxIndex) -> Iterator[Message]:
         """Read; when the file is found changed, list it anew and go on with what is still there."""
-        waiting = list(request.uids)
-        readings = 0
-        while waiting:
+        done = readings = 0
+        while done < len(request.uids):
             try:
                 with opened(index.path, self._root_of(request.path.raw)) as descriptor:
-                    while waiting:
-                        yield from self._message(request.path, waiting[0], index, descriptor)
-                        del waiting[0]
+                    while done < len(request.uids):
+                        yield from self._message(request.path, request.uids[done], index, descriptor)
+                        done += 1
                         readings = 0
             except MigratorError as error:
                 if error.code not in ("file.changing", "file.missing") or (readings := readings + 1) > READINGS:
@@ -190,7 +210,8 @@ class MboxSource(FileSource[MboxIndex]):
         if at is None:
             return
         contents = index.contents
-        start, end, size = contents.starts[at], contents.ends[at], contents.sizes[at]
+        start, size = contents.starts[at], contents.size_bytes(at)
+        end = start + contents.lengths[at]
         if size > self._limits.whole_bytes:
             yield Message(path, uid, size, stream=_checked(descriptor, start, end, contents.keys[at]))
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Side
 from migrator.mail import Flags, FolderPath, MessageMeta
+from migrator.packed import Column
 from migrator.stores import mbox_scan, mbox_syntax
 from migrator.stores.file_access import bare_ends, pieces, pieces_with_crlf, with_crlf
 from migrator.stores.file_numbering import KEY_BYTES, Keys, ServerNumbers
 from migrator.stores.mbox_lock import Lock
 from migrator.stores.mbox_scan import Piece, Window
-from migrator.stores.mbox_syntax import HEADER_LIMIT, Base
+from migrator.stores.mbox_syntax import HEADER_LIMIT, Base, Zone
 
 NO_DATE: Final = 0xFFFFFFFF
 _NO_UID: Final = 1 << 32  # and above: no server gives such numbers
@@ -41,16 +41,16 @@ class Signature(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Contents:
-    """The messages of one mbox in their order, without pseudo messages. Packed: about 54 octets a message."""
+    """The messages of one mbox in their order, without pseudo messages. Packed: about 18 octets a message."""
 
     signature: Signature
-    starts: array[int] = field(default_factory=lambda: array("Q"))
-    ends: array[int] = field(default_factory=lambda: array("Q"))
-    sizes: array[int] = field(default_factory=lambda: array("Q"))
-    dates: array[int] = field(default_factory=lambda: array("I"))
-    zones: array[int] = field(default_factory=lambda: array("h"))
-    flags: array[int] = field(default_factory=lambda: array("I"))
-    server_uids: array[int] = field(default_factory=lambda: array("I"))
+    starts: Column = field(default_factory=Column)
+    lengths: Column = field(default_factory=Column)
+    growths: Column = field(default_factory=lambda: Column("h"))  # by which it is longer or shorter as a literal
+    dates: Column = field(default_factory=Column)
+    zones: Column = field(default_factory=lambda: Column("h"))
+    flags: Column = field(default_factory=lambda: Column("H"))
+    server_uids: Column = field(default_factory=Column)
     keys: Keys = field(default_factory=Keys)
     base: Base | None = None
     without_fields: int = 0  # messages of which nothing says whether they were read
@@ -58,6 +58,10 @@ class Contents:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def size_bytes(self, at: int) -> int:
+        """Return how long a message is as a literal."""
+        return self.lengths[at] + self.growths[at]
 
     @property
     def server_numbers(self) -> ServerNumbers | None:
@@ -74,7 +78,7 @@ class MboxIndex:
     contents: Contents
     uidvalidity: int
     uidnext: int
-    uids: array[int]
+    uids: Column
     path: Path
 
     def is_current(self) -> bool:
@@ -85,26 +89,27 @@ class MboxIndex:
 
     def position(self, uid: int) -> int | None:
         """Return where ``uid`` stands, None when there is no such message."""
-        at = bisect_left(self.uids, uid)
-        return at if at < len(self.uids) and self.uids[at] == uid else None
+        uids = self.uids.packed
+        at = bisect_left(uids, uid)
+        return at if at < len(uids) and uids[at] == uid else None
 
     def metas(self, path: FolderPath, after_uid: int) -> Iterator[MessageMeta]:
         found = self.contents
-        for at in range(bisect_right(self.uids, after_uid), len(self.uids)):
+        for at in range(bisect_right(self.uids.packed, after_uid), len(self.uids)):
             date = found.dates[at]
             flags = found.flag_sets[found.flags[at]]
             yield MessageMeta(
-                path, self.uids[at], found.sizes[at], None if date == NO_DATE else date, found.zones[at], flags
+                path, self.uids[at], found.size_bytes(at), None if date == NO_DATE else date, found.zones[at], flags
             )
 
 
-def read_contents(descriptor: int, zone_minutes: int, lock: Lock) -> Contents:
+def read_contents(descriptor: int, zone: Zone, lock: Lock) -> Contents:
     """Read where everything is in an mbox that nobody changes meanwhile. Raises ``MigratorError``."""
     about = os.fstat(descriptor)
     contents = Contents(Signature.of(about))
     numbers: dict[Flags, int] = {}
     window = Window(descriptor, about.st_size)
-    for piece in mbox_scan.messages(window, zone_minutes):
+    for piece in mbox_scan.messages(window, zone):
         lock.refresh()
         contents.base = contents.base or piece.state.base
         if not piece.state.is_pseudo:
@@ -172,8 +177,8 @@ def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: in
     if date is None:
         date, zone = mbox_syntax.sensible(int(about.st_mtime)), 0
     contents.starts.append(piece.start)
-    contents.ends.append(piece.end)
-    contents.sizes.append(size)
+    contents.lengths.append(piece.end - piece.start)
+    contents.growths.append(size - (piece.end - piece.start))
     contents.dates.append(NO_DATE if date is None else date)
     contents.zones.append(zone)
     contents.server_uids.append(piece.state.uid if piece.state.uid < _NO_UID else 0)

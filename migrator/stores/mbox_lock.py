@@ -26,6 +26,7 @@ REFRESH_SECONDS: Final = 30
 _NO_DOT_LOCK: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 # struct flock of Linux: type, whence, start, length, pid
 _READ_LOCK: Final = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+_WRITE_LOCK: Final = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _UNLOCK: Final = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
 
 
@@ -45,13 +46,13 @@ class Lock:
 
 
 @contextmanager
-def locked(path: Path, descriptor: int, *, seconds: float, clock: Clock) -> Iterator[Lock]:
-    """Hold the locks of the mailbox ``path`` (resolved), open as ``descriptor``.
+def locked(path: Path, descriptor: int, *, seconds: float, clock: Clock, to_write: bool = False) -> Iterator[Lock]:
+    """Hold the locks of the mailbox ``path`` (resolved), open as ``descriptor``, for writing when it is to be changed.
 
     Waits up to ``seconds`` for another holder, then raises ``MigratorError`` (``server.mailbox_locked``).
     """
     end = clock.monotonic() + seconds
-    while (held := _try(path, descriptor)) is None:
+    while (held := _try(path, descriptor, _WRITE_LOCK if to_write else _READ_LOCK)) is None:
         if clock.monotonic() >= end:
             words = f"{shown(path)} has been locked for {seconds:.0f} seconds"
             raise MigratorError("server.mailbox_locked", side=Side.SOURCE, reply=words)
@@ -62,7 +63,7 @@ def locked(path: Path, descriptor: int, *, seconds: float, clock: Clock) -> Iter
         _release(held[1], descriptor)
 
 
-def _try(path: Path, descriptor: int) -> tuple[Lock, Path | None] | None:
+def _try(path: Path, descriptor: int, lock: bytes) -> tuple[Lock, Path | None] | None:
     dot_lock: Path | None = path.with_name(f"{path.name}.lock")
     assert dot_lock is not None
     try:
@@ -76,7 +77,7 @@ def _try(path: Path, descriptor: int) -> tuple[Lock, Path | None] | None:
         if error.errno not in _NO_DOT_LOCK:
             raise refusal(error, path) from error
         dot_lock = None
-    if not _fcntl(descriptor, _READ_LOCK):
+    if not _fcntl(descriptor, lock):
         _release(dot_lock, None)
         return None
     return Lock(dot_lock), dot_lock

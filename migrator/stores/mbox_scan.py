@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Side
 from migrator.stores import mbox_syntax
-from migrator.stores.mbox_syntax import HEADER_LIMIT, LONGEST_SEPARATOR, Separator, State
+from migrator.stores.mbox_syntax import HEADER_LIMIT, LONGEST_SEPARATOR, Separator, State, Zone
 
 CHUNK_BYTES: Final = 1024 * 1024
 _MARK: Final = b"\nFrom "
@@ -81,7 +81,7 @@ class Window:
         self._base, self._held = at, b"".join(parts)
 
 
-def messages(window: Window, zone_minutes: int = 0) -> Iterator[Piece]:
+def messages(window: Window, zone: Zone = 0) -> Iterator[Piece]:
     """Yield every message of the file, pseudo messages too. Raises ``MigratorError`` (``file.not_mail``) for anything
     that does not begin as an mbox does; an empty file holds no messages.
     """
@@ -89,7 +89,7 @@ def messages(window: Window, zone_minutes: int = 0) -> Iterator[Piece]:
     keywords: frozenset[str] = frozenset()
     is_first = True
     while at < window.size:
-        separator = mbox_syntax.separator(window.line(at), zone_minutes)
+        separator = mbox_syntax.separator(window.line(at), zone)
         start = window.after_line(at)
         limit = _end_of_header(window, start)
         inner = _next_separator(window, start - 1, limit)

@@ -8,7 +8,7 @@ anything after a valid date. Pure.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from email.utils import parsedate_tz
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -79,20 +79,24 @@ class State(NamedTuple):
     is_pseudo: bool  # no mail, but where a server keeps the state of the file
 
 
-def separator(line: bytes, zone_minutes: int = 0) -> Separator | None:
+Zone = int | tzinfo
+"""A zone: minutes east of Greenwich all year round, or one that knows summer and winter."""
+
+
+def separator(line: bytes, zone: Zone = 0) -> Separator | None:
     """Read a line (without its end) as a separator; None when it is none.
 
-    ``zone_minutes`` holds for dates without a zone, or with one of unknown name: the zone of the machine that wrote it.
+    ``zone`` holds for dates without a zone, or with one of unknown name: the zone of the machine that wrote it.
     """
     found = _FROM.fullmatch(line) if line.startswith(b"From ") else None
     month = _MONTHS.get(found["month"]) if found else None
     if found is None or month is None:
         return None
-    zone = _zone_minutes(found["zone"] or found["later_zone"])
-    zone_minutes = zone_minutes if zone is None else zone
     clock = int(found["hour"]) * 3600 + int(found["minute"]) * 60 + int(found["second"] or 0)
     rest = (found["rest"] or b"").strip()
     midnight = _midnight(int(found["year"]), month, int(found["day"]))
+    written = _zone_minutes(found["zone"] or found["later_zone"])
+    zone_minutes = _minutes_in(zone, (midnight or 0) + clock) if written is None else written
     instant = None if midnight is None or clock > 86_400 else midnight + clock - zone_minutes * 60
     has_fields = bool(rest) and not rest.startswith(b"remote from ")
     return Separator(found["sender"] or b"", sensible(instant), zone_minutes, has_fields)
@@ -186,6 +190,14 @@ def _zone_minutes(written: bytes | None) -> int | None:
         minutes = int(written[1:3]) * 60 + int(written[3:5])
         return -minutes if written[:1] == b"-" else minutes
     return _NAMED_ZONES.get(written)
+
+
+def _minutes_in(zone: Zone, clock: int) -> int:
+    """Return how many minutes east of Greenwich ``zone`` was when its clocks showed ``clock``, as seconds in UTC."""
+    if isinstance(zone, int):
+        return zone
+    offset = datetime.fromtimestamp(clock, UTC).replace(tzinfo=zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds() // 60)
 
 
 @lru_cache(4096)

@@ -1,14 +1,16 @@
 """An account on a POP3 server that mail is read from: one folder, INBOX, without flags and without dates of its own.
 
-Nothing changes there: no DELE, no QUIT (see pop3_session), and no RETR as long as TOP gives all of a message, for RETR
-marks it as read. Messages come whole up to a limit, bigger ones by way of a temporary file: POP3 does not tell their
-exact size before the end, and whoever stores a message must know it before.
+Nothing changes there: no QUIT (see pop3_session), no DELE unless somebody asks to remove what is proved to be on the
+target, and no RETR as long as TOP gives all of a message, for RETR marks it as read. Messages come whole up to a limit,
+bigger ones by way of a temporary file: POP3 does not tell their exact size before the end, and whoever stores a message
+must know it before.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from typing import IO, Final, Self
 from migrator.errors import MigratorError, Patience, Side
 from migrator.limits import Limits
 from migrator.mail import NO_FLAGS, Folder, FolderPath, Grant, Message, MessageMeta
-from migrator.stores.base import Closing, Features, MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.stores.base import Closing, Features, MessageName, ReadRequest, Removing, ScanRequest, Trouble
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.header_dates import HEADER_OCTETS, arrival
 from migrator.stores.imap_wire import READ_BYTES
@@ -39,8 +41,10 @@ class _Mailbox:
         is_named = names is not None and set(self._numbers) <= names.keys()
         self._names = [names[number] for number in self._numbers] if names is not None and is_named else None
         self.form = form_of(self._names or ())
+        self.has_lasting_names = self._names is not None and len(set(self._names)) == len(self._names)
         self.has_read_quietly = False
         self._loud: set[int] = set()  # UIDs that do not come whole by TOP
+        self.marked: set[int] = set()  # UIDs that go at the end of the session
         self.uidvalidity = self.uidnext = 0
         self.number_by_uid: dict[int, int] = {}
         self.size_by_uid: dict[int, int] = {}
@@ -53,6 +57,11 @@ class _Mailbox:
         self.uidvalidity, self.uidnext = numbering.uidvalidity, numbering.uidnext
         self.number_by_uid = dict(sorted(zip(uids, self._numbers, strict=True)))
         self.size_by_uid = {uid: self._sizes[number] for uid, number in self.number_by_uid.items()}
+
+    def name_of(self, uid: int) -> bytes | None:
+        """Return the server's name of a message."""
+        number = self.number_by_uid.get(uid)
+        return None if number is None or self._names is None else self._names[bisect_left(self._numbers, number)]
 
     def forget_numbers(self) -> None:
         """Be numbered anew."""
@@ -99,6 +108,7 @@ class Pop3Source(Closing):
             has_dates=False,
             names_messages=True,
             uidl_format=mailbox.form,
+            removing=Removing.AT_END if mailbox.has_lasting_names else None,
         )
 
     def folders(self) -> list[Folder]:
@@ -123,6 +133,13 @@ class Pop3Source(Closing):
         self._numbering.recall(names)
         if self._mailbox is not None:
             self._mailbox.forget_numbers()
+
+    def pop_name_of(self, uidvalidity: int, uid: int, size_bytes: int) -> bytes | None:
+        """Return the server's name of a message that this session lists, None where it has none that lasts."""
+        mailbox = self._mailbox
+        if mailbox is None or not mailbox.has_lasting_names or uidvalidity != mailbox.uidvalidity:
+            return None
+        return mailbox.name_of(uid)
 
     def take_fresh_names(self) -> list[MessageName]:
         """See ``NamingSource``."""
@@ -188,6 +205,30 @@ class Pop3Source(Closing):
     def _dated(self, message: Message, beginning: bytes) -> Message:
         message.internal_date, message.zone_minutes, message.date_origin = arrival(beginning, time.time())
         return message
+
+    def mark(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        """See ``RemovingSource``: the marks hold as long as this session."""
+        with self._exclusive() as mailbox:
+            if trouble := self._trouble(ReadRequest(path, uids, uidvalidity), mailbox):
+                raise trouble.error
+            mailbox.session.mark([mailbox.number_by_uid[uid] for uid in uids if uid in mailbox.number_by_uid])
+            mailbox.marked.update(uids)
+
+    def unmark(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        """See ``RemovingSource``: without QUIT nothing was removed."""
+        self.drop()
+
+    def remove_marked(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        """See ``RemovingSource``: ends the session. Where a line was lost since the marking, nothing is marked."""
+        mailbox = self._mailbox
+        if mailbox is None or mailbox.marked != set(uids):
+            self.drop()
+            raise MigratorError("line.lost", side=Side.SOURCE)
+        self._numbering.expect_gone(mailbox.marked)
+        try:
+            mailbox.session.quit()
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         """Forget the connection; the next call connects anew."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from migrator.stores.base import MessageName
@@ -30,6 +30,7 @@ class Numbering:
     def __init__(self, folder: bytes) -> None:
         self._folder = folder
         self._known: dict[bytes, int] = {}
+        self._leaving: set[bytes] = set()  # names of messages that may be gone, because we removed them
         self._highest = 0
         self._fresh: list[MessageName] = []
         self.uidvalidity = 0
@@ -42,7 +43,8 @@ class Numbering:
             self._begin(latest)
         for row in rows:
             if row.uidvalidity == self.uidvalidity and row.uid:
-                self._known[row.name] = row.uid
+                if row.name != MARK:  # else its message is gone for good, and only the number must not come again
+                    self._known[row.name] = row.uid
                 self._highest = max(self._highest, row.uid)
 
     def assign(self, names: Sequence[bytes]) -> list[int]:
@@ -53,11 +55,16 @@ class Numbering:
         """
         unique = _told_apart(names)
         kept = sum(name in self._known for name in unique)
-        is_other = bool(self._known) and kept < len(unique) and kept * 2 < len(self._known)
+        known = len(self._known) - len(self._leaving.difference(unique))
+        is_other = kept < len(unique) and kept * 2 < known
         if not self.uidvalidity or is_other:
             self._begin(self.uidvalidity + 1)
             self._fresh.append(MessageName(self._folder, self.uidvalidity, 0, MARK))
         return [self._number(name) for name in unique]
+
+    def expect_gone(self, uids: Container[int]) -> None:
+        """Take notice that these were to be removed: that they are missing does not speak against the numbering."""
+        self._leaving.update(name for name, uid in self._known.items() if uid in uids)
 
     def count(self, messages: int) -> list[int]:
         """Number messages that have no lasting names, for this session only."""
@@ -79,6 +86,7 @@ class Numbering:
     def _begin(self, uidvalidity: int) -> None:
         self.uidvalidity = uidvalidity
         self._known, self._highest = {}, 0
+        self._leaving = set()
         self._fresh = []
 
     def _number(self, name: bytes) -> int:

@@ -1,7 +1,7 @@
 """One signed-in POP3 session (RFC 1939, 2449, 2595, 5034, 6856): address, TLS, sign-in, the list, and messages.
 
-It never says DELE, and never says QUIT: only QUIT lets a server carry out what it does at the end of a session (RFC
-1939 §6), and there are servers that then remove what was only looked at.
+It says DELE and QUIT only when it is told to remove: only QUIT lets a server carry out what it does at the end of a
+session (RFC 1939 §6), and there are servers that then remove what was only looked at.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ _LARGEST: Final = 2**63 - 1
 
 
 class Pop3Session:
-    """Constructing it connects and signs in; raises ``MigratorError``. A wrong password is tried once."""
+    """Constructing it connects and signs in; raises ``MigratorError``. A wrong password is tried once.
 
-    def __init__(self, endpoint: Endpoint, limits: Limits, *, side: Side = Side.SOURCE) -> None:
+    ``signs_in`` False: somebody only looks who answers there.
+    """
+
+    def __init__(self, endpoint: Endpoint, limits: Limits, *, side: Side = Side.SOURCE, signs_in: bool = True) -> None:
         self._endpoint = endpoint
         self.side = side
         self.capabilities: dict[str, str] = {}  # name in upper case -> its arguments
@@ -42,7 +45,7 @@ class Pop3Session:
         try:
             self.greeting = self._greet()
             self.line.be_patient()
-            self._begin()
+            self._begin(signs_in)
         except BaseException:
             self.drop()
             raise
@@ -92,6 +95,24 @@ class Pop3Session:
                 self._check_refusal(words)
             yield self.line.dotted() if is_ok else None
 
+    def mark(self, numbers: Sequence[int]) -> None:
+        """Mark messages for removal, which waits for :meth:`quit`. Raises ``MigratorError`` when one is refused."""
+        ahead = AHEAD_COMMANDS if self.has("PIPELINING") else 1
+        for begin in range(0, len(numbers), ahead):
+            batch = numbers[begin : begin + ahead]
+            self.line.put(b"".join(b"DELE %d\r\n" % number for number in batch))
+            answers = [self.reply() for _ in batch]
+            refused = next((words for is_ok, words in answers if not is_ok), None)
+            if refused is not None:
+                raise self._refused(refused, "DELE")
+
+    def quit(self) -> None:
+        """End the session, whereupon the server removes what is marked. Whether it did, only a new session shows."""
+        self.line.put(b"QUIT\r\n")
+        is_ok, words = self.reply()
+        if not is_ok:
+            raise self._refused(words, "QUIT")
+
     def reply(self) -> tuple[bool, bytes]:
         """Read a status line: whether it is +OK, and the words after it."""
         line = self.line.line()
@@ -120,10 +141,12 @@ class Pop3Session:
             raise MigratorError("server.not_pop", side=self.side, reply=shown(line))
         return words
 
-    def _begin(self) -> None:
+    def _begin(self, signs_in: bool) -> None:
         self._ask_capabilities()
         if self._endpoint.security == "starttls":
             self._start_tls()
+        if not signs_in:
+            return
         if self.has("UTF8"):
             self.line.put(b"UTF8\r\n")  # else mail with addresses in Unicode comes rewritten, or not at all
             self.reply()

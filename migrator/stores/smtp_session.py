@@ -98,6 +98,17 @@ class SmtpSession:
             last = octets
         return self._finish(last)
 
+    def try_recipient(self, recipient: str) -> MigratorError | None:
+        """Return why mail for ``recipient`` would be refused, None when it would not; nothing is sent to anybody."""
+        answers = {"MAIL": self._ask(b"MAIL FROM:<>\r\n")}
+        if answers["MAIL"].is_ok:
+            answers["RCPT"] = self._ask(f"RCPT TO:<{recipient}>\r\n".encode())
+        stage, last = list(answers.items())[-1]
+        if not last.is_ok:
+            return self._withdraw(last, stage)
+        self._ask(b"RSET\r\n")
+        return None
+
     def _put_part(self, octets: bytes) -> MigratorError | None:
         """Send a part of a message; return the refusal of a server that does not want to see the rest and hangs up."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self, TypeVar
 
 from migrator.directories.base import ALL_SERVICES, Service
@@ -150,6 +150,12 @@ class MemoryHold(_MemoryEntries):
     def holding(self, values: Values) -> Values:
         return {"delivery": "hold"}
 
+    def is_settled(self, address: str) -> bool:
+        return self._call("is_settled", address, lambda: True)
+
+    def trouble(self) -> Iterator[MigratorError]:
+        return iter(())
+
     def held(self, address: str) -> HeldMail:
         return self._call("held", address, lambda: HeldMail(len(self._queue.waiting.get(address, []))))
 
@@ -210,6 +216,30 @@ class RegisteredRoute(MemoryRoute):
     def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
         return cls(*_registered(options, secret))
 
+
+class RegisteredHold(MemoryHold):
+    """A hold in memory as a registry opens it, on the queue of the same name."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
+        rows, faults = _registered(options, secret)
+        return cls(rows, QUEUES[str(options["rows"])], faults)
+
+
+class RegisteredPopulation(MemoryPopulation):
+    """Accounts in memory as a registry opens them."""
+
+    @classmethod
+    def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
+        _, faults = _registered(options, secret)
+        return cls(ACCOUNTS[str(options["rows"])], faults)
+
+
+QUEUES: dict[str, Queue] = {}
+"""Queues by the name of their rows."""
+
+ACCOUNTS: dict[str, set[str]] = {}
+"""Accounts on the target by the name of their rows."""
 
 REGISTERED: dict[str, tuple[Rows, FaultPlan | None, str]] = {}
 """Rows by name, how calls to them break, and the password that opens them."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from migrator.errors import MigratorError, Side
-from migrator.transfer.ledger import FolderState, Leaf, Ledger, LeftBehind
+from migrator.transfer.ledger import FolderState, Leaf, Ledger, LeftBehind, Removal, RemovingLedger
 
 T = TypeVar("T")
 
@@ -104,6 +104,34 @@ class FaultyLedger:
         self._faults.run(
             "ledger.commit",
             lambda: self._ledger.commit(leaves=leaves, states=states, left_behind=left_behind, resolved=resolved),
+        )
+
+    def intend_removal(self, folder: bytes, source_uidvalidity: int, uids: Sequence[int]) -> None:
+        ledger = cast(RemovingLedger, self._ledger)
+        self._faults.run("ledger.intend", lambda: ledger.intend_removal(folder, source_uidvalidity, uids))
+
+    def removals(self) -> Iterator[Removal]:
+        return self._faults.run("ledger.removals", cast(RemovingLedger, self._ledger).removals)
+
+    def intended_removals(self) -> Mapping[tuple[bytes, int], Sequence[int]]:
+        return self._faults.run("ledger.intended", cast(RemovingLedger, self._ledger).intended_removals)
+
+    def settle_removals(
+        self,
+        folder: bytes,
+        source_uidvalidity: int,
+        *,
+        gone: Sequence[int],
+        kept: Sequence[int],
+        removed_at: int,
+        states: Sequence[FolderState] = (),
+    ) -> None:
+        ledger = cast(RemovingLedger, self._ledger)
+        self._faults.run(
+            "ledger.settle",
+            lambda: ledger.settle_removals(
+                folder, source_uidvalidity, gone=gone, kept=kept, removed_at=removed_at, states=states
+            ),
         )
 
     def leaves(self, folder: bytes) -> Iterator[Leaf]:

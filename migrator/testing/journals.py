@@ -11,7 +11,7 @@ from migrator.testing.faults import FaultPlan
 
 Entries = dict[StepKey, Entry]
 _MAY_FOLLOW: Final = {
-    EntryStatus.BEGUN: (None, EntryStatus.UNDONE),
+    EntryStatus.BEGUN: (None, EntryStatus.UNDONE, EntryStatus.DONE),
     EntryStatus.DONE: (EntryStatus.BEGUN,),
     EntryStatus.UNDONE: (EntryStatus.BEGUN, EntryStatus.DONE),
 }

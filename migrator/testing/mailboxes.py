@@ -8,7 +8,7 @@ from typing import Final
 
 from migrator.errors import MigratorError
 from migrator.mail import NO_FLAGS, Flags, FolderPath, Grant, Message
-from migrator.stores.base import Features
+from migrator.stores.base import Features, Removing
 
 ANY_FLAG: Final[Flags] = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\*"})
 
@@ -25,6 +25,7 @@ class StoredMessage:
     modseq: int = 1
     told_bytes: int | None = None  # RFC822.SIZE, where the server lies
     is_readable: bool = True  # False: the server does not hand it out
+    is_removable: bool = True  # False: the server keeps it whatever it is told
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class MemoryFolder:
     permanent_flags: Flags | None = None  # None: those of the mailbox
     highestmodseq: int = 1
     grants: list[Grant] = field(default_factory=list)
+    notes: dict[str, bytes] = field(default_factory=dict)
     counted: int | None = None  # what the server says it has, where that is not the truth
 
     def add(self, body: bytes, flags: Flags, internal_date: int | None, zone_minutes: int) -> int:
@@ -88,6 +90,7 @@ class MemoryMailbox:
         uidplus: bool = True,
         special_use: bool = True,
         acl: bool = False,
+        metadata: bool = False,
         strangers: Container[str] = (),
         multiappend: bool = True,
         canonicalise: bool = False,
@@ -95,6 +98,8 @@ class MemoryMailbox:
         quota_bytes: int | None = None,
         permanent_flags: Flags | None = None,
         refuse: Callable[[Message, bytes], MigratorError | None] | None = None,
+        removing: Removing | None = Removing.AT_ONCE,
+        uidvalidity: int = 1000,
     ) -> None:
         self.separator = separator
         self.prefix = prefix
@@ -104,7 +109,11 @@ class MemoryMailbox:
             append_limit_bytes=append_limit_bytes,
             special_use=special_use,
             acl=acl,
+            has_quota=quota_bytes is not None,
+            tells_allowance=True,
+            metadata=metadata,
             product="memory",
+            removing=removing,
         )
         self.multiappend = multiappend
         self.canonicalise = canonicalise
@@ -112,7 +121,7 @@ class MemoryMailbox:
         self.permanent_flags = permanent_flags
         self.refuse = refuse
         self.strangers = strangers  # names that nobody has here: no grant is taken for them
-        self._uidvalidity = 1000
+        self._uidvalidity = uidvalidity
         self._by_raw: dict[bytes, MemoryFolder] = {}
         self.add_folder("INBOX", subscribed=True)
 

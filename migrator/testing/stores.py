@@ -14,8 +14,30 @@ from typing import Final, TypeVar
 
 from migrator.errors import MigratorError, Side, Stopped
 from migrator.limits import Limits
-from migrator.mail import Flags, Folder, FolderPath, Grant, LostGrant, Message, MessageMeta, NewFolder
-from migrator.stores.base import Closing, Features, ReadRequest, Receipt, ScanRequest, Trouble
+from migrator.mail import (
+    DELETED,
+    Flags,
+    Folder,
+    FolderPath,
+    Grant,
+    LostGrant,
+    LostNote,
+    Message,
+    MessageMeta,
+    NewFolder,
+    Note,
+)
+from migrator.stores.base import (
+    Allowance,
+    Closing,
+    Features,
+    Quota,
+    ReadRequest,
+    Receipt,
+    Removing,
+    ScanRequest,
+    Trouble,
+)
 from migrator.testing.faults import FaultPlan
 from migrator.testing.mailboxes import MemoryFolder, MemoryMailbox, StoredMessage
 from migrator.transfer.digest import canonical_form
@@ -38,6 +60,7 @@ class _MemoryStore(Closing):
         self._session: object | None = None
         self._request: object | None = None
         self.connections = 0
+        self._waiting: set[int] = set()  # marks that hold as long as the session
 
     def _call(self, name: str, effect: Callable[[], T]) -> T:
         """Make one call to the world; a lost line also loses the session."""
@@ -183,9 +206,47 @@ class MemorySource(_MemoryStore):
     def grants(self, paths: Sequence[FolderPath]) -> list[Sequence[Grant] | Trouble]:
         return self._exchange("grants", lambda: [self._grants_of(path) for path in paths])
 
+    def notes(self, paths: Sequence[FolderPath]) -> list[Sequence[Note] | Trouble]:
+        return self._exchange("notes", lambda: [self._notes_of(path) for path in paths])
+
+    def _notes_of(self, path: FolderPath) -> Sequence[Note] | Trouble:
+        folder = self._try_open(path, None)
+        return folder if isinstance(folder, Trouble) else [Note(*note) for note in folder.notes.items()]
+
     def _grants_of(self, path: FolderPath) -> Sequence[Grant] | Trouble:
         folder = self._try_open(path, None)
         return folder if isinstance(folder, Trouble) else list(folder.grants)
+
+    def mark(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        self._exchange("mark", lambda: self._mark(self._open(path, uidvalidity), uids, is_on=True))
+
+    def unmark(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        self._exchange("unmark", lambda: self._mark(self._open(path, uidvalidity), uids, is_on=False))
+
+    def _mark(self, folder: MemoryFolder, uids: Sequence[int], *, is_on: bool) -> None:
+        if self.mailbox.features.removing is Removing.AT_END:
+            self._waiting = set(uids) if is_on else set()
+            return
+        for message in (folder.messages[uid] for uid in uids if uid in folder.messages):
+            folder.set_flags(message.uid, message.flags | {DELETED} if is_on else message.flags - {DELETED})
+
+    def remove_marked(self, path: FolderPath, uids: Sequence[int], uidvalidity: int) -> None:
+        waiting = self._waiting
+        try:
+            self._exchange("remove", lambda: self._remove(self._open(path, uidvalidity), uids, waiting))
+        finally:
+            if self.mailbox.features.removing is Removing.AT_END:
+                self.drop()
+
+    def _remove(self, folder: MemoryFolder, uids: Sequence[int], waiting: set[int]) -> None:
+        for uid in uids:
+            message = folder.messages.get(uid)
+            if message is not None and (DELETED in message.flags or uid in waiting) and message.is_removable:
+                folder.expunge(uid)
+
+    def drop(self) -> None:
+        super().drop()
+        self._waiting = set()
 
 
 class MemoryTarget(_MemoryStore):
@@ -212,6 +273,17 @@ class MemoryTarget(_MemoryStore):
         folder.grants = kept + given
         return replace(result, lost_grants=tuple(LostGrant(one) for one in wanted.grants if one in refused))
 
+    def annotate(self, wanted: Sequence[tuple[FolderPath, Sequence[Note]]]) -> list[list[LostNote]]:
+        return [self._exchange("annotate", partial(self._annotate, path, notes)) for path, notes in wanted]
+
+    def _annotate(self, path: FolderPath, notes: Sequence[Note]) -> list[LostNote]:
+        folder = self.mailbox.find(path)
+        assert folder is not None
+        if not self.mailbox.features.metadata:
+            return [LostNote(note) for note in notes]
+        held = [folder.notes.setdefault(*note) for note in notes]
+        return [LostNote(note, is_taken=True) for note, value in zip(notes, held, strict=True) if value != note.value]
+
     def _ensure(self, wanted: NewFolder) -> Folder | Trouble:
         if wanted.create:
             self.mailbox.add_folder(wanted.path, special_use=self._free_role(wanted))
@@ -224,6 +296,20 @@ class MemoryTarget(_MemoryStore):
     def _free_role(self, wanted: NewFolder) -> str | None:
         taken = {folder.special_use for folder in self.mailbox}
         return None if wanted.special_use in taken or not self.mailbox.features.special_use else wanted.special_use
+
+    def allowance(self, folder: Folder) -> Allowance:
+        return self._exchange("allowance", partial(self._allow, folder.path))
+
+    def _allow(self, path: FolderPath) -> Allowance:
+        flags = self.mailbox.permanent_flags_of(self._open(path, None))
+        return Allowance(flags, self.mailbox.features.append_limit_bytes)
+
+    def quotas(self) -> list[Quota]:
+        return self._exchange("quotas", self._quotas)
+
+    def _quotas(self) -> list[Quota]:
+        most = self.mailbox.quota_bytes
+        return [] if most is None else [Quota("STORAGE", self.mailbox.size_bytes, most)]
 
     def append(self, messages: Iterable[Message], *, bundle_messages: int | None = None) -> Iterator[Receipt]:
         most = bundle_messages or self._limits.bundle_messages

@@ -7,9 +7,10 @@ look where the ledger cannot know, journal, stream, record.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from itertools import islice
+from typing import Final, cast
 
 from migrator.errors import MigratorError, Patience, Side
 from migrator.events import (
@@ -18,6 +19,7 @@ from migrator.events import (
     FlagsLost,
     FlagsRenamed,
     FolderFailed,
+    OrderMixed,
     Reconnecting,
     RoomShort,
     Silence,
@@ -25,17 +27,21 @@ from migrator.events import (
 from migrator.limits import Clock, Limits, NeverStop, StopSignal, SystemClock
 from migrator.mail import DateOrigin, Flags, Folder, FolderPath, NewFolder, Outcome
 from migrator.stores.base import QuotaStore, SourceStore, TargetStore, Trouble
-from migrator.transfer import grants
-from migrator.transfer.folder_pass import FolderPass, FolderResult
+from migrator.transfer import dates, grants, notes, several
+from migrator.transfer.dates import Sample
+from migrator.transfer.folder_pass import COMMIT_RECORDS, FolderPass, FolderResult
 from migrator.transfer.inject import Injection
+from migrator.transfer.labels import LabelBook
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.listing import UNSPEAKABLE_NAME, LeftOutFolder, plan_pass
 from migrator.transfer.look import look
 from migrator.transfer.plan import CopyPolicy, Depth, kept_flags
 from migrator.transfer.room import shortages
+from migrator.transfer.several import OpenMore
 from migrator.transfer.stream import Stream
 from migrator.transfer.terms import PassMemory, Terms
 
+FLAGS_AT_ONCE: Final = 4000  # changes in one send
 RECONNECT_SECONDS: Final = (0.0, 1.0, 5.0)  # before the first, second, every further attempt without progress
 
 
@@ -109,9 +115,11 @@ def run_pass(
     limits: Limits | None = None,
     stop: StopSignal | None = None,
     clock: Clock | None = None,
+    more: OpenMore | None = None,
 ) -> PassResult:
     """Copy what the target lacks; return where every message stands.
 
+    ``more`` opens one session more on both sides, as often as it is called; a ledger is then used from many threads.
     Safe to repeat at any time: an interrupted pass goes on, a finished one does nothing. Lost lines are taken up again
     a few times; what ends the pass for good stands in ``error``. Raises only what is not a matter of mail servers,
     ``MigratorError`` of the ledger included.
@@ -125,7 +133,7 @@ def run_pass(
     planned: _Attempt | None = None
     while True:
         before = memory.settled()
-        attempt = _Attempt(source, target, ledger, terms, memory)
+        attempt = _Attempt(source, target, ledger, terms, memory, more)
         error = attempt.run()
         planned = attempt if attempt.folders or planned is None else planned
         in_vain = 0 if memory.settled() > before else in_vain + 1
@@ -150,14 +158,17 @@ class _Attempt:
     ledger: Ledger
     terms: Terms
     memory: PassMemory
+    more: OpenMore | None = None
     folders: list[FolderPass] = field(default_factory=list)
     left_out: list[LeftOutFolder] = field(default_factory=list)
+    labels: LabelBook | None = None
     is_stopped: bool = False
 
     def run(self) -> MigratorError | None:
         """Work; return what ended it early, None at the end. Folders with an error of their own do not end it."""
         try:
-            self.folders, self.left_out = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
+            plan = plan_pass(self.source, self.target, self.ledger, self.terms, self.memory)
+            self.folders, self.left_out, self.labels = plan
             self._compare_room()
             if not self.terms.policy.dry_run:
                 self._carry_out()
@@ -184,23 +195,36 @@ class _Attempt:
         if not waiting or self.memory.has_compared_room or not target.features.has_quota:
             return
         self.memory.has_compared_room = True
-        assert isinstance(target, QuotaStore)
         messages, size_bytes = sum(map(len, waiting)), sum(pending.total_bytes() for pending in waiting)
-        for short in shortages(target.quotas(), messages=messages, size_bytes=size_bytes):
+        for short in shortages(cast(QuotaStore, target).quotas(), messages=messages, size_bytes=size_bytes):
             self.terms.sink.emit(RoomShort(resource=short.resource, needed=short.needed, free=short.free))
 
     def _carry_out(self) -> None:
         self._open_targets()
+        notes.copy(self.source, self.target, self.folders, self.terms, self.memory)
         self._journal()
-        kind = Stream if self.target.features.reads_back else Injection
-        stream = kind(self.source, self.target, self.ledger, self.folders, self.terms, self.memory)
-        stream.run()
+        is_first = not any(folder.state.totals for folder in self.folders)
+        sample = self._stream()
+        if is_first and sample is not None and not self.target.features.keeps_internal_date:
+            dates.probe(self.target, sample, self.terms.sink)
         if self.terms.stop.is_set() and any(folder.has_work for folder in self.folders):
             self.is_stopped = True
             return
         self._place_copied()
         self._set_flags()
+        self._settle_labels()
         self._finish()
+
+    def _stream(self) -> Sample | None:
+        """Carry over what waits; return a sample of what was stored last."""
+        kind = Stream if self.target.features.reads_back else Injection
+        may_share = kind is Stream and not self.source.features.names_messages
+
+        def make(source: SourceStore, target: TargetStore, folders: Sequence[FolderPass], terms: Terms) -> Stream:
+            return kind(source, target, self.ledger, folders, terms, self.memory)
+
+        more = self.more if may_share else None
+        return several.carry(make, self.source, self.target, self.folders, self.terms, more)
 
     def _first_restart(self) -> MigratorError | None:
         """Return the error of a folder that a new attempt would mend (renumbered, removed meanwhile)."""
@@ -258,33 +282,49 @@ class _Attempt:
         """Find out where copies are whose place the server did not tell."""
         if not self.target.features.reads_back:
             return
-        homeless = [folder for folder in self.folders if folder.unplaced and folder.error is None]
+        homeless = [folder for folder in self.folders if folder.has_homeless and folder.error is None]
         for folder in homeless:
-            folder.compared.clear()
-            folder.look_from = folder.state.intent_uidnext or 1
+            folder.look_again(folder.state.intent_uidnext or 1)
         if homeless:
             look(self.target, homeless)
 
     def _set_flags(self) -> None:
+        """Set the flags that differ, of all folders in one send, as long as there are not very many."""
         changes: dict[FolderPath, dict[int, Flags]] = {}
+        held = 0
         for folder in self.folders:
-            if folder.error is None and folder.flag_changes:
-                wanted = _flags_to_set(folder)
-                folder.tally.flag_changes += len(wanted)
-                if wanted:
-                    changes[folder.target_path] = wanted
+            for uid, flags in _flags_to_set(folder):
+                if folder.error is not None:
+                    break
+                changes.setdefault(folder.target_path, {})[uid] = flags
+                held += 1
+                if held == FLAGS_AT_ONCE:
+                    self._send_flags(changes)
+                    changes, held = {}, 0
+        self._send_flags(changes)
+
+    def _send_flags(self, changes: Mapping[FolderPath, Mapping[int, Flags]]) -> None:
         by_path = {folder.target_path.raw: folder for folder in self.folders}
+        for path, wanted in changes.items():
+            by_path[path.raw].tally.flag_changes += len(wanted)
         for trouble in self.target.set_flags(changes) if changes else ():
             by_path[trouble.path.raw].error = trouble.error
+
+    def _settle_labels(self) -> None:
+        """Count the messages that are copied at another of their places, now that these have their outcomes."""
+        for folder in self.folders if self.labels else ():
+            for _ in self.labels.settle(folder) if self.labels and folder.elsewhere and folder.error is None else ():
+                leaves, rows, resolved = folder.drain()
+                self.ledger.commit(leaves=leaves, states=[folder.state], left_behind=rows, resolved=resolved)
 
     def _finish(self) -> None:
         """Close every folder whose messages are all settled, and write it down."""
         leaves, rows, resolved, states = [], [], [], []
         for folder in self.folders:
-            if folder.error is not None or folder.has_work or (folder.depth is Depth.NONE and not folder.resolved):
+            is_settled = not (folder.has_work or folder.elsewhere)
+            if folder.error is not None or not is_settled or (folder.depth is Depth.NONE and not folder.resolved):
                 continue
-            if folder.look_from is not None:
-                folder.note_foreign(folder.candidates.remaining())
+            self._note_foreign(folder)
             more_leaves, more_rows, more_resolved = folder.drain()
             leaves += more_leaves
             rows += more_rows
@@ -299,6 +339,21 @@ class _Attempt:
             self._tell_dates(folder)
         if states:
             self.ledger.commit(leaves=leaves, states=states, left_behind=rows, resolved=resolved)
+
+    def _note_foreign(self, folder: FolderPass) -> None:
+        """Write down what nobody claimed, and places that were found; what is too much for one commit, in several."""
+        remaining = folder.candidates.remaining() if folder.look_from is not None else iter(())
+        is_first, foreign = folder.knowledge is None and folder.tally.appended > 0, 0
+        while True:
+            part = list(islice(remaining, COMMIT_RECORDS))
+            folder.note_foreign(part)
+            foreign += len(part)
+            if len(part) < COMMIT_RECORDS and not folder.has_many_placed:
+                if is_first and foreign:
+                    self.terms.sink.emit(OrderMixed(folder=folder.source.path.display, messages=foreign))
+                return
+            leaves, rows, resolved = folder.drain()
+            self.ledger.commit(leaves=leaves, states=[folder.state], left_behind=rows, resolved=resolved)
 
     def _tell_dates(self, folder: FolderPass) -> None:
         if folder.date_origins:
@@ -331,9 +386,9 @@ def _adopt_target(folder: FolderPass, opened: Folder) -> None:
     folder.state = replace(state, target_uidvalidity=opened.uidvalidity or 0)
 
 
-def _flags_to_set(folder: FolderPass) -> dict[int, Flags]:
+def _flags_to_set(folder: FolderPass) -> Iterator[tuple[int, Flags]]:
     permanent = folder.target.permanent_flags if folder.target else None
-    wanted = {
-        uid: (kept_flags(change.wanted, permanent), change.present) for uid, change in folder.flag_changes.items()
-    }
-    return {uid: flags for uid, (flags, present) in wanted.items() if flags != present}
+    for uid, change in folder.flag_changes.items():
+        flags = kept_flags(change.wanted, permanent)
+        if flags != change.present:
+            yield uid, flags

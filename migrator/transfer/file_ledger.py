@@ -16,7 +16,8 @@ import sqlite3
 import stat
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -28,7 +29,7 @@ from migrator.mail import Outcome
 from migrator.stores.base import MessageName
 from migrator.transfer.account_lock import AccountLock
 from migrator.transfer.chain import NO_LEAF, Tip, advance
-from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Sending
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Removal, ScriptState, Sending
 
 APPLICATION_ID: Final = 0x4D46_4C47  # "MFLG"
 FORMAT_VERSION: Final = 1
@@ -104,6 +105,26 @@ CREATE TABLE IF NOT EXISTS sending (
     canonical BLOB NOT NULL,
     PRIMARY KEY (account, folder, source_uidvalidity, uid)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS script (
+    account INTEGER NOT NULL REFERENCES account,
+    name BLOB NOT NULL,
+    target BLOB NOT NULL,
+    source_digest BLOB NOT NULL,
+    target_digest BLOB NOT NULL,
+    intent BLOB NOT NULL,
+    activation INTEGER NOT NULL,
+    PRIMARY KEY (account, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removal (
+    account INTEGER NOT NULL REFERENCES account,
+    folder BLOB NOT NULL,
+    source_uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    removed_at INTEGER,
+    PRIMARY KEY (account, folder, source_uidvalidity, uid)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS removal_intended ON removal (account, folder, source_uidvalidity, uid)
+    WHERE removed_at IS NULL;
 """
 _STATE: Final = tuple(column.name for column in fields(FolderState))
 _LEAF: Final = ("folder", "source_uidvalidity", "target_uidvalidity", "number", "packed", "previous", "digest")
@@ -274,6 +295,63 @@ class FileLedger:
         gone = "DELETE FROM sending WHERE account = ? AND folder = ? AND source_uidvalidity = ? AND uid = ?"
         with self._file.transaction() as connection:
             connection.executemany(gone, self._owned([sending[:3]]))
+
+    def script_states(self) -> list[ScriptState]:
+        """See Ledger."""
+        query = f"SELECT {', '.join(ScriptState._fields)} FROM script WHERE account = ? ORDER BY name"
+        return [ScriptState(*row) for row in self._file.query(query, (self._account,))]
+
+    def note_scripts(self, states: Sequence[ScriptState]) -> None:
+        """See Ledger."""
+        with self._file.transaction(outlives_power=True) as connection:
+            connection.executemany(_insertion("script", ScriptState._fields), self._owned(states))
+
+    def intend_removal(self, folder: bytes, source_uidvalidity: int, uids: Sequence[int]) -> None:
+        """See RemovingLedger."""
+        with self._file.transaction(outlives_power=True) as connection:
+            rows = (Removal(folder, source_uidvalidity, uid, None) for uid in uids)
+            connection.executemany(_insertion("removal", Removal._fields), self._owned(rows))
+
+    def removals(self) -> Iterator[Removal]:
+        """See RemovingLedger."""
+        after: tuple[object, ...] = (b"", -1, -1)
+        query = (
+            f"SELECT {', '.join(Removal._fields)} FROM removal WHERE account = ? "
+            "AND (folder, source_uidvalidity, uid) > (?, ?, ?) ORDER BY folder, source_uidvalidity, uid LIMIT 5000"
+        )
+        while rows := self._file.query(query, (self._account, *after)):
+            yield from map(Removal._make, rows)
+            after = rows[-1][:3]
+
+    def intended_removals(self) -> Mapping[tuple[bytes, int], Sequence[int]]:
+        """See RemovingLedger."""
+        query = (
+            "SELECT folder, source_uidvalidity, uid FROM removal WHERE account = ? AND removed_at IS NULL "
+            "ORDER BY folder, source_uidvalidity, uid"
+        )
+        found: dict[tuple[bytes, int], array[int]] = {}
+        for folder, source_uidvalidity, uid in self._file.query(query, (self._account,)):
+            found.setdefault((folder, source_uidvalidity), array("Q")).append(uid)
+        return found
+
+    def settle_removals(
+        self,
+        folder: bytes,
+        source_uidvalidity: int,
+        *,
+        gone: Sequence[int],
+        kept: Sequence[int],
+        removed_at: int,
+        states: Sequence[FolderState] = (),
+    ) -> None:
+        """See RemovingLedger."""
+        forgotten = "DELETE FROM removal WHERE account = ? AND folder = ? AND source_uidvalidity = ? AND uid = ?"
+        with self._file.transaction() as connection:
+            advance(self._tip, (), states)
+            rows = (Removal(folder, source_uidvalidity, uid, removed_at) for uid in gone)
+            connection.executemany(_insertion("removal", Removal._fields), self._owned(rows))
+            connection.executemany(forgotten, self._owned((folder, source_uidvalidity, uid) for uid in kept))
+            connection.executemany(_insertion("state", _STATE), self._owned(map(_row_of_state, states)))
 
     def _owned(self, rows: Iterable[Sequence[object]]) -> Iterator[tuple[object, ...]]:
         return ((self._account, *row) for row in rows)

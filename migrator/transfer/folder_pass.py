@@ -8,27 +8,26 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from itertools import islice
+from typing import Final
 
 from migrator.errors import MigratorError
 from migrator.mail import FLAGGED, DateOrigin, Digest, Flags, Folder, FolderPath, Message, MessageMeta, Outcome
-from migrator.transfer.knowledge import Knowledge
-from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, LeftBehind, Record
+from migrator.packed import Column
+from migrator.scratch import Scratch, scratch_of_numbers
+from migrator.transfer.knowledge import Knowledge, unplaced_records
+from migrator.transfer.ledger import FOREIGN_UID, FolderState, Leaf, Ledger, LeftBehind, Record
 from migrator.transfer.match import Candidates
 from migrator.transfer.mending import Course, Mended
+from migrator.transfer.per_message import Compared, FlagChange, FlagChanges, LeftOutcomes
 from migrator.transfer.plan import Depth, FlagTable, Pending, flag_fates, kept_flags
 from migrator.transfer.terms import Tally
+from migrator.transfer.uid_map import UidMap
 
 NO_DIGEST = Digest(bytes(32), bytes(32), 0)
-
-
-class FlagChange(NamedTuple):
-    """Flags a target message shall have, and what it has now (None: not looked)."""
-
-    wanted: Flags
-    present: Flags | None
+COMMIT_RECORDS: Final = 4000  # that one commit should hold at most, where nobody waits for an answer between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +65,32 @@ class FolderPass:
     listed_target: Folder | None  # as the target listed it before anything was done
     special_use: str | None = None
     knows_flags: bool = True  # the source has flags; else those on the target are left as they are
-    left_behind: dict[int, LeftBehind] = field(default_factory=dict)  # rows of the numbering that holds now
+    left_behind: LeftOutcomes = field(default_factory=LeftOutcomes)  # of the numbering that holds now
     resolved: list[tuple[bytes, int, int]] = field(default_factory=list)  # rows to remove
     target: Folder | None = None  # once opened
     pending: Pending = field(init=False)
-    listed: array[int] | None = None  # source UIDs, after a full scan
+    listed: Column | None = None  # source UIDs, after a full scan
     recorded_listed: int = 0  # scanned UIDs that have a record already
     new_listed: int = 0  # scanned UIDs that have none yet
-    decided: list[tuple[int, Outcome]] = field(default_factory=list)  # left behind by the plan, not by a server
-    compared: list[tuple[int, int]] = field(default_factory=list)  # (source UID, flags number) of recorded messages
+    decided: Column = field(default_factory=Column)  # UIDs left behind by the plan, not by a server
+    found: Sequence[int] | None = None  # the UIDs that a search hit, where only these are wanted
+    lies_elsewhere: Callable[[int], bool] | None = None  # tells of a UID whose message is copied from another folder
+    elsewhere: Column = field(default_factory=Column)  # counted, once others have their outcome
+    compared: Compared = field(default_factory=Compared)
     knowledge: Knowledge | None = None
     candidates: Candidates = field(default_factory=Candidates)
     look_from: int | None = None
     looked_to: int = 0  # target UIDs below are recorded, claimed by this pass, or candidates
-    flag_changes: dict[int, FlagChange] = field(default_factory=dict)
+    flag_changes: FlagChanges = field(default_factory=FlagChanges)
     loses_flagged: bool = False  # the target must be told of \\Flagged again after the append
+    merged: set[int] | None = None  # UIDs that are taken, on a target that makes one message of equal ones
     error: MigratorError | None = None
     tally: Tally = field(default_factory=Tally)
     altered: dict[int, set[str]] = field(default_factory=dict)  # UID -> what its refusal made us change
     asked_otherwise: set[int] = field(default_factory=set)  # UIDs that the usual way did not bring
     courses: dict[int, Course] = field(default_factory=dict)  # UID -> how far its repairs are
     mended: dict[int, Mended] = field(default_factory=dict)  # UID -> what was done to it, before it is settled
-    unplaced: dict[int, Record] = field(default_factory=dict)
+    unplaced: Scratch[Record] = field(default_factory=unplaced_records)
     lost_flags: Counter[str] = field(default_factory=Counter)  # flags the target does not keep -> messages
     renamed_flags: Counter[tuple[str, str]] = field(default_factory=Counter)  # flag, its name there -> messages
     date_origins: Counter[DateOrigin] = field(default_factory=Counter)  # where dates are from that no server keeps
@@ -102,7 +105,10 @@ class FolderPass:
         self._rows: list[LeftBehind] = []
         self._totals = Counter(self.state.totals)
         self._totals_before = sum(self.state.totals.values())
-        self._own_uids = array("Q")
+        self._own_uids = Column()
+        self._outcomes_decided = Column("B")
+        self._next_decided = 0
+        self._placed = scratch_of_numbers()  # source UIDs of `unplaced`, and the target UIDs that were found
         self._kept: dict[Flags, Flags] = {}
         self._has_vanished = False
 
@@ -113,27 +119,51 @@ class FolderPass:
     @property
     def has_uncommitted(self) -> bool:
         """True while something waits to be written to the ledger."""
-        return bool(self._records or self._rows or self.resolved)
+        return bool(self._records or self._rows or self.resolved or self._placed)
+
+    def recall(self, ledger: Ledger) -> None:
+        """Read what the ledger knows of this folder, once."""
+        if self.state.leaves and self.knowledge is None:
+            self.knowledge = Knowledge.load(self.state, ledger.leaves(self.key))
+            self.unplaced = self.knowledge.unplaced
 
     def restart(self) -> None:
         """Forget what was planned, for a scan of another depth."""
         self.pending = Pending(self.table)
         self.listed = None
-        self.compared = []
-        self.decided = []
+        self.compared.clear()
+        self.decided, self._outcomes_decided, self.elsewhere = Column(), Column("B"), Column()
         self.recorded_listed = self.new_listed = 0
         self.error = None
 
     def compare(self, meta: MessageMeta) -> None:
         """Plan to compare the flags of a message that has a record."""
-        self.compared.append((meta.uid, self.table.number(meta.flags)))
+        self.compared.add(meta.uid, self.table.number(meta.flags))
+
+    def decide(self, uid: int, outcome: Outcome) -> None:
+        """Plan to leave a pending message behind."""
+        self.decided.append(uid)
+        self._outcomes_decided.append(outcome)
 
     def close_plan(self) -> None:
         """Fix the plan: from here on messages are settled, first those that the plan itself leaves behind."""
+        if self.listed is not None and len(self.listed) == len(self.pending):
+            self.listed = self.pending.uid_column  # all that is listed waits: the same numbers are held once
         self._settled = bytearray(len(self.pending))
         self._fed = bytearray(len(self.pending))
-        for uid, outcome in self.decided:
-            self.settle_left(uid, outcome)
+        self.settle_decided()
+
+    @property
+    def undecided(self) -> int:
+        """How many messages the plan leaves behind that are not settled yet."""
+        return len(self.decided) - self._next_decided
+
+    def settle_decided(self) -> None:
+        """Settle the next of the messages that the plan leaves behind: not more than one commit should hold."""
+        end = min(len(self.decided), self._next_decided + COMMIT_RECORDS)
+        for at in range(self._next_decided, end):
+            self.settle_left(self.decided[at], Outcome(self._outcomes_decided[at]))
+        self._next_decided = end
 
     def unsettled(self) -> array[int]:
         """Return the UIDs that still wait, ascending."""
@@ -173,8 +203,9 @@ class FolderPass:
 
     def next_after(self, uid: int) -> int | None:
         """Return the pending UID that follows ``uid``, None after the last."""
-        at = bisect_right(self.pending.uids, uid)
-        return self.pending.uids[at] if at < len(self.pending) else None
+        uids = self.pending.uids
+        at = bisect_right(uids, uid)
+        return uids[at] if at < len(uids) else None
 
     def kept(self, flags: Flags) -> Flags:
         """Return what the opened target folder keeps of ``flags``; counts what it does not."""
@@ -195,12 +226,13 @@ class FolderPass:
     @property
     def has_work(self) -> bool:
         """True while pending messages wait."""
-        return self._settled.count(0) > 0
+        return self._settled.count(0) > self.undecided
 
     def position(self, uid: int) -> int:
         """Return where ``uid`` stands in ``pending``; raises KeyError for a UID that was not planned."""
-        at = bisect_left(self.pending.uids, uid)
-        if at == len(self.pending.uids) or self.pending.uids[at] != uid:
+        uids = self.pending.uids
+        at = bisect_left(uids, uid)
+        if at == len(uids) or uids[at] != uid:
             raise KeyError(uid)
         return at
 
@@ -208,6 +240,10 @@ class FolderPass:
         """Record a stored bundle."""
         for message, target_uid in zip(messages, target_uids or [0] * len(messages), strict=True):
             assert message.digest is not None
+            if self._was_merged(target_uid):
+                self.settle_twin(message.uid, message.digest)
+                self.tally.appended -= 1
+                continue
             mended = self.mended.get(message.uid)
             record = self._settle(
                 message.uid,
@@ -226,8 +262,21 @@ class FolderPass:
             elif self.loses_flagged and FLAGGED in message.flags:
                 self.flag_changes[target_uid] = FlagChange(message.flags, None)
             self.tally.appended_bytes += message.size_bytes
-        self._own_uids.extend(target_uids or ())
+        if target_uids:
+            self._own_uids.extend(target_uids)
         self.tally.appended += len(messages)
+
+    def _was_merged(self, target_uid: int) -> bool:
+        """True when the target took a message for one that it has, by its own idea of equal."""
+        if self.merged is None or not target_uid:
+            return False
+        is_known = target_uid in self.merged
+        self.merged.add(target_uid)
+        return is_known
+
+    def settle_twin(self, uid: int, digest: Digest) -> None:
+        """Record a message for which an equal one stands."""
+        self._settle(uid, Outcome.DUPLICATE, 0, 0, digest)
 
     def settle_found(self, uid: int, target_uid: int, size_bytes: int, digest: Digest) -> None:
         """Record a message that the target holds already: our own, when our appends began before its UID."""
@@ -235,6 +284,8 @@ class FolderPass:
         mended = self.mended.get(uid)
         outcome = Outcome.ALREADY_THERE if not ours else Outcome.REPAIRED if mended else Outcome.COPIED
         self._settle(uid, outcome, target_uid, mended.size_bytes if mended else size_bytes, digest)
+        if self.merged is not None:
+            self.merged.add(target_uid)
         if mended is not None and ours:
             self._note_mended(uid, mended)
         self._own_uids.append(target_uid)
@@ -270,7 +321,18 @@ class FolderPass:
             error.reply if error else "",
         )
         self._rows.append(row)
-        self.left_behind[uid] = row
+        self.left_behind[uid] = outcome
+
+    def settle_represented(self, uids: Iterable[int], outcome: Outcome) -> None:
+        """Record messages that another message stands for on the target. They are not among those that wait."""
+        nobody = bytes(32)
+        records = [Record(uid, 0, 0, None, outcome, nobody, nobody) for uid in uids]
+        self._records += records
+        self._totals[outcome] += len(records)
+        for record in records:
+            if (earlier := self.left_behind.pop(record.uid)) is not None:
+                self._totals[earlier] -= 1
+                self.resolved.append((self.key, self.state.source_uidvalidity, record.uid))
 
     def _settle(
         self,
@@ -281,15 +343,15 @@ class FolderPass:
         digest: Digest,
         read_date: int | None = None,
     ) -> Record:
-        at = self._next_to_settle
-        if at >= len(self.pending.uids) or self.pending.uids[at] != uid:
+        at, uids = self._next_to_settle, self.pending.uids
+        if at >= len(uids) or uids[at] != uid:
             at = self.position(uid)
         assert not self._settled[at], "a message is settled once"
         self._settled[at] = 1
         self._next_to_settle = at + 1
-        earlier = self.left_behind.pop(uid, None)
+        earlier = None if self.left_behind.is_empty else self.left_behind.pop(uid)
         if earlier is not None:
-            self._totals[earlier.outcome] -= 1
+            self._totals[earlier] -= 1
             self.resolved.append((self.key, self.state.source_uidvalidity, uid))
         self._totals[outcome] += 1
         scanned_date = self.pending.date(at)[0]
@@ -298,12 +360,43 @@ class FolderPass:
         self._records.append(record)
         return record
 
-    def place(self, record: Record, target_uid: int) -> None:
-        """Say where a copied message is, once it is found; replaces its record."""
-        self._records.append(record._replace(target_uid=target_uid))
+    def homeless(self) -> Iterator[Record]:
+        """Yield the records of copied messages whose place nobody knows."""
+        return (record for uid, record in self.unplaced.items() if uid not in self._placed)
+
+    def look_again(self, target_uid: int) -> None:
+        """Prepare for a look at what this pass itself has stored from ``target_uid`` on."""
+        self.compared.clear()
+        self.candidates = Candidates()
+        self.look_from = target_uid
+
+    def claimed(self, from_uid: int) -> UidMap:
+        """Return the target UIDs that the ledger, from ``from_uid`` on, or this pass knows an owner of."""
+        claimed = self.knowledge.claimed(from_uid) if self.knowledge else UidMap("B")
+        for target_uid in self._own_uids:
+            claimed.put(target_uid, 1)
+        return claimed
+
+    @property
+    def has_homeless(self) -> bool:
+        """True while there are such."""
+        return len(self.unplaced) > len(self._placed)
+
+    @property
+    def has_many_placed(self) -> bool:
+        """True while more places were found than one commit should hold."""
+        return len(self._placed) > COMMIT_RECORDS
+
+    def place(self, uid: int, target_uid: int) -> None:
+        """Say where a copied message is, once it is found; its record is replaced with the next that is drained."""
+        self._placed[uid] = target_uid
         self._own_uids.append(target_uid)
-        self._flag_again(record.uid, target_uid)
-        self.unplaced.pop(record.uid, None)
+        self._flag_again(uid, target_uid)
+
+    def _record_placed(self) -> None:
+        """Move on what :meth:`place` told, as much as one commit should hold."""
+        for uid in islice(self._placed, COMMIT_RECORDS):
+            self._records.append(self.unplaced.pop(uid)._replace(target_uid=self._placed.pop(uid)))
 
     def _flag_again(self, uid: int, target_uid: int) -> None:
         """Note that a message appended by this pass must be flagged again, now that its place is found."""
@@ -322,8 +415,13 @@ class FolderPass:
                 self._records.append(Record(FOREIGN_UID, target_uid, 0, None, None, bytes(32), canonical))
 
     def drain(self) -> tuple[list[Leaf], list[LeftBehind], list[tuple[bytes, int, int]]]:
-        """Seal what was settled since the last call and move the state along; the caller commits both together."""
+        """Seal what was settled since the last call and move the state along; the caller commits both together.
+
+        Of many messages whose place was found only a part: until nothing is uncommitted.
+        """
         leaves: list[Leaf] = []
+        if self._placed:
+            self._record_placed()
         if self._records:
             leaf = Leaf.seal(
                 self.key,
@@ -391,27 +489,31 @@ class FolderPass:
 
     def _accounted(self) -> int:
         """Return up to where every target UID has a record: others may have stored mail between ours."""
-        accounted = self.looked_to
-        for uid in sorted(self._own_uids):
-            if uid == accounted:
-                accounted += 1
-        return accounted
+        is_ours = bytearray(len(self._own_uids) + 1)  # from looked_to on; the last one never is
+        for uid in self._own_uids:
+            if 0 <= (at := uid - self.looked_to) < len(self._own_uids):
+                is_ours[at] = 1
+        return self.looked_to + is_ours.find(0)
 
     def result(self) -> FolderResult:
         """Return what became of this folder."""
-        waiting = [at for at, done in enumerate(self._settled) if not done]
-        tally = self.tally
+        totals, tally = Counter(self.totals()), self.tally
+        waiting = self._settled.count(0)
+        pending_bytes = sum(self.pending.size_bytes(at) for at, done in enumerate(self._settled) if not done)
+        for at in range(self._next_decided, len(self.decided)):
+            totals[Outcome(self._outcomes_decided[at])] += 1
+            pending_bytes -= self.pending.size_bytes(self.position(self.decided[at]))
         return FolderResult(
             self.source.path,
             self.target_path,
             self.listed_count,
-            self.totals(),
+            dict(sorted(totals.items())),
             self.removed,
             tally.appended,
             tally.appended_bytes,
             tally.already_there,
             tally.flag_changes,
-            len(waiting),
-            sum(self.pending.size_bytes(at) for at in waiting),
+            waiting - self.undecided,
+            pending_bytes,
             self.error,
         )

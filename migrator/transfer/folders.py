@@ -38,6 +38,7 @@ class FolderRules:
     skip: tuple[str, ...] = ()  # names or patterns (* and ?); the folders inside a skipped one are not skipped with it
     skip_exactly: frozenset[str] = frozenset()  # names taken at their word, be there a * in them
     skip_roles: frozenset[str] = frozenset()  # "\\Trash", "\\Junk": where the source tells of them
+    skip_groupware: bool = False  # calendars, contacts and the like, where the source is known to show them as folders
     renamings: tuple[Renaming, ...] = ()  # win over roles; what the ledger knows wins over them
     only_subscribed: bool = False
     subscribe: bool = True  # what is subscribed at the source, at the target too
@@ -53,7 +54,7 @@ class FolderPair:
     source: Folder
     target: FolderPath
     exists: bool
-    special_use: str | None  # the role to give when it is created
+    special_use: str | None  # the role that it shall have and no folder of the target has; given when it is created
     renamed: str | None  # why it has another name than prefix and separator explain, as a code
 
 
@@ -232,9 +233,16 @@ def _reason_to_leave(
         return "virtual"
     if folder.special_use in rules.skip_roles or _is_skipped(folder, spelling, rules):
         return "skipped"
+    if rules.skip_groupware and profile.shows_groupware and _is_groupware(folder, spelling):
+        return "groupware"
     if rules.only_subscribed and not folder.subscribed and not folder.path.is_inbox:
         return "not_subscribed"
     return None
+
+
+def _is_groupware(folder: Folder, spelling: _Spelling) -> bool:
+    """True for a folder of the first level with such a name, and those inside it: there no other can have the name."""
+    return spelling.levels(folder.path)[0].segment.casefold() in roles.GROUPWARE_NAMES
 
 
 def _is_skipped(folder: Folder, spelling: _Spelling, rules: FolderRules) -> bool:
@@ -358,7 +366,7 @@ def _pair(node: Node, folder: Folder, place: Place, names: Target, guessed: str)
     found = names.find(place.raw)
     exists = found is not None and found.selectable
     reason = place.reason or ("guessed_prefix" if guessed and not node.is_inbox and not node.is_known else None)
-    return FolderPair(folder, names.path(place.raw), exists, None if exists else node.role, reason)
+    return FolderPair(folder, names.path(place.raw), exists, node.role, reason)
 
 
 def _order(pair: FolderPair) -> tuple[bool, tuple[str, ...], bytes]:

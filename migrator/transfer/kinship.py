@@ -112,10 +112,13 @@ def refuse_strangers(
     # All staff get some messages in common. Who has many of them is the same person, whatever the addresses say.
     if shared >= max(2, KNOWN * source_side.messages) or not are_strangers(source_side, target_side, kin):
         return
-    words = "; ".join(
-        f"{side}: {_evidence(found)}" for side, found in zip(Side, (source_side, target_side), strict=True)
-    )
-    raise MigratorError("pair.strangers", side=Side.TARGET, reply=words)
+    raise strangers(source_side, target_side)
+
+
+def strangers(source: Correspondents, target: Correspondents) -> MigratorError:
+    """Return the error of two mailboxes of different people, with the evidence of both."""
+    words = "; ".join(f"{side}: {_evidence(found)}" for side, found in zip(Side, (source, target), strict=True))
+    return MigratorError("pair.strangers", side=Side.TARGET, reply=words)
 
 
 def _evidence(found: Correspondents) -> str:
@@ -130,8 +133,9 @@ def _newest(source: SourceStore, folders: Sequence[FolderPass], limits: Limits) 
     requests, room, by_path = [], SAMPLE, {}
     most_bytes = min(SAMPLE_BYTES, limits.whole_bytes)
     for folder in asked[:4]:
-        small = [at for at in range(len(folder.pending)) if folder.pending.size_bytes(at) <= most_bytes]
-        uids = [folder.pending.uids[at] for at in small[-max(1, room // 2) :]] if room > 1 else []
+        pending = folder.pending
+        small = (at for at in reversed(range(len(pending))) if pending.size_bytes(at) <= most_bytes)
+        uids = [pending.uids[at] for at in islice(small, max(1, room // 2))][::-1] if room > 1 else []
         if uids:
             room -= len(uids)
             by_path[folder.key] = folder

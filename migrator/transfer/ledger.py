@@ -37,6 +37,22 @@ class Record(NamedTuple):
     source: bytes  # SHA-256, zeros when the body was never read
     canonical: bytes
 
+    def pack(self) -> bytes:
+        """Return the record as leaves hold it."""
+        uid, target_uid, size, date, outcome, source, canonical = self
+        return _RECORD.pack(uid, target_uid, size, _NO_DATE if date is None else date, outcome or 0, source, canonical)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Record:
+        """Return the record that was packed."""
+        return cls._of(_RECORD.unpack(packed))
+
+    @classmethod
+    def _of(cls, fields: tuple[int, int, int, int, int, bytes, bytes]) -> Record:
+        uid, target_uid, size, date, outcome, source, canonical = fields
+        known = Outcome(outcome) if outcome else None
+        return cls(uid, target_uid, size, None if date == _NO_DATE else date, known, source, canonical)
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -61,33 +77,13 @@ class Leaf:
         previous: bytes,
     ) -> Leaf:
         """Pack ``records`` and chain them to the leaf before."""
-        packed = b"".join(
-            _RECORD.pack(
-                r.uid,
-                r.target_uid,
-                r.size_bytes,
-                _NO_DATE if r.internal_date is None else r.internal_date,
-                r.outcome or 0,
-                r.source,
-                r.canonical,
-            )
-            for r in records
-        )
+        packed = b"".join(map(Record.pack, records))
         digest = _leaf_digest(folder, source_uidvalidity, target_uidvalidity, number, packed, previous)
         return cls(folder, source_uidvalidity, target_uidvalidity, number, packed, previous, digest)
 
     def records(self) -> Iterator[Record]:
         """Unpack the records in the order they were sealed."""
-        for uid, target_uid, size, date, outcome, source, canonical in _RECORD.iter_unpack(self.packed):
-            yield Record(
-                uid,
-                target_uid,
-                size,
-                None if date == _NO_DATE else date,
-                Outcome(outcome) if outcome else None,
-                source,
-                canonical,
-            )
+        return map(Record._of, _RECORD.iter_unpack(self.packed))
 
     def columns(self) -> tuple[Sequence[int], ...]:
         """Return the first five fields of all records as columns, outcomes as stored: a third of the time of records.
@@ -211,6 +207,45 @@ class NamingLedger(Ledger, Protocol):
         ...
 
 
+class Removal(NamedTuple):
+    """A message that was removed from the source, or is about to be: a record of its own, beside that of its copy."""
+
+    folder: bytes
+    source_uidvalidity: int
+    uid: int
+    removed_at: int | None  # seconds since the epoch; None: intended, and nobody has looked yet whether it is gone
+
+
+@runtime_checkable
+class RemovingLedger(Ledger, Protocol):
+    """A ledger that also keeps what was removed from the source because a copy of it was proved."""
+
+    def intend_removal(self, folder: bytes, source_uidvalidity: int, uids: Sequence[int]) -> None:
+        """Journal that these messages are about to be removed, so that it outlives a power failure."""
+        ...
+
+    def removals(self) -> Iterator[Removal]:
+        """Yield what was removed or is intended, by folder, UIDVALIDITY and UID; flat memory."""
+        ...
+
+    def intended_removals(self) -> Mapping[tuple[bytes, int], Sequence[int]]:
+        """Return the UIDs, ascending, whose end nobody has looked at yet, by folder and UIDVALIDITY."""
+        ...
+
+    def settle_removals(
+        self,
+        folder: bytes,
+        source_uidvalidity: int,
+        *,
+        gone: Sequence[int],
+        kept: Sequence[int],
+        removed_at: int,
+        states: Sequence[FolderState] = (),
+    ) -> None:
+        """Record that ``gone`` were removed, forget the intents of ``kept``, replace ``states``: one transaction."""
+        ...
+
+
 class Sending(NamedTuple):
     """A message that is being handed to a target where nothing can be looked up: until its answer is recorded nobody
     knows whether it is there.
@@ -236,4 +271,31 @@ class SendingLedger(Ledger, Protocol):
 
     def clear_sending(self, sending: Sending) -> None:
         """Forget an intent: its end is recorded, or it is certain that nothing was stored. Idempotent."""
+        ...
+
+
+class ScriptState(NamedTuple):
+    """What is known of one Sieve script: what we stored on the target, so that its owner's changes are told from ours.
+
+    Digests are SHA-256, empty where there is none. ``activation``: 0 not by us, 1 about to be, 2 made active by us.
+    """
+
+    name: bytes  # at the source
+    target: bytes  # its name there: servers may write it in another way
+    source_digest: bytes = b""  # of the script when it was stored last
+    target_digest: bytes = b""  # of what the target then held
+    intent: bytes = b""  # of what is being stored: until it was looked at nobody knows whether it is there
+    activation: int = 0
+
+
+@runtime_checkable
+class ScriptLedger(Ledger, Protocol):
+    """A ledger that also remembers Sieve scripts."""
+
+    def script_states(self) -> list[ScriptState]:
+        """Return what is known of every script ever begun, by name."""
+        ...
+
+    def note_scripts(self, states: Sequence[ScriptState]) -> None:
+        """Put the states of scripts, so that they outlive a power failure. Always before the effect, and after it."""
         ...

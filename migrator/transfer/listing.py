@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,19 +13,22 @@ from typing import Final, NamedTuple, TypeVar, cast
 from migrator.errors import MigratorError, Patience
 from migrator.events import CountsDiffer, FolderLeftOut, FolderRenamed, PassPlanned, UidlFormat
 from migrator.mail import DELETED, Folder, FolderPath, MessageMeta
+from migrator.packed import Column
 from migrator.stores.base import ScanRequest, SourceStore, TargetStore, TellingSource, Trouble
 from migrator.stores.profiles import choose
-from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.folder_pass import FolderPass
 from migrator.transfer.folders import FolderMap, FolderPair, FolderRules, map_folders
 from migrator.transfer.kinship import Correspondents, refuse_strangers
-from migrator.transfer.knowledge import Knowledge
+from migrator.transfer.labels import LabelBook, as_archive, open_book, system_prefix
 from migrator.transfer.ledger import FolderState, Ledger, LeftBehind
 from migrator.transfer.look import look
 from migrator.transfer.moved import known_targets, renumbered_since
 from migrator.transfer.names import CAUTIOUS
 from migrator.transfer.numbering import list_source
+from migrator.transfer.per_message import FlagChange
 from migrator.transfer.plan import (
     ALL_MESSAGES,
+    Append,
     CompareFlags,
     CopyPolicy,
     Depth,
@@ -36,7 +38,9 @@ from migrator.transfer.plan import (
     plan_messages,
     scan_depth,
 )
+from migrator.transfer.searching import judge, narrow
 from migrator.transfer.terms import PassMemory, Terms
+from migrator.transfer.uid_map import UidMap
 
 PART_MESSAGES: Final = 1000  # planned at once
 NOTHING_OPENED: Final[Mapping[bytes, bytes]] = MappingProxyType({})
@@ -59,6 +63,7 @@ class Plan(NamedTuple):
 
     folders: list[FolderPass]
     left_out: list[LeftOutFolder]
+    labels: LabelBook | None = None
 
 
 def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: Terms, memory: PassMemory) -> Plan:
@@ -77,6 +82,8 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
         rules = replace(rules, also_forbidden=rules.also_forbidden + CAUTIOUS)
     mapping = map_account(source, target, source_folders, target_folders, ledger, states, rules, memory.opened)
     folders = _pair(mapping, target_folders, ledger, states, source, terms, memory)
+    narrow(source, folders, terms.policy.search)
+    book = open_book(source, source_folders, folders, ledger, terms)
     _scan_source(source, target, ledger, folders, terms)
     _look_at_first(source, target, states, folders, terms)
     for folder in folders:
@@ -89,7 +96,7 @@ def plan_pass(source: SourceStore, target: TargetStore, ledger: Ledger, terms: T
             flag_changes=sum(len(f.flag_changes) for f in folders),
         )
     )
-    return Plan(folders, _left_out(mapping, terms))
+    return Plan(folders, _left_out(mapping, terms), book)
 
 
 def _left_out(mapping: FolderMap, terms: Terms) -> list[LeftOutFolder]:
@@ -159,6 +166,9 @@ def map_account(
     """
     source_prefix, source_separator = source.prefix()
     target_prefix, target_separator = target.prefix()
+    if source.features.has_labels:
+        source_folders = as_archive(source_folders, rules)
+        source_prefix = source_prefix or system_prefix(source_folders)
     return map_folders(
         source_folders,
         target_folders,
@@ -167,6 +177,7 @@ def map_account(
         target_prefix=target_prefix,
         target_separator=target_separator,
         profile=choose(target.features.product, {}, frozenset()),
+        source_profile=choose(source.features.product, {}, frozenset()),
         rules=_in_homes(rules, source, target),
         known={
             **known_targets(source_folders, states),
@@ -199,9 +210,6 @@ def _pair(
 ) -> list[FolderPass]:
     by_source = {state.source: state for state in states}
     listed = {folder.path.raw: folder for folder in target_folders if folder.selectable}  # a mere name is created
-    rows: dict[bytes, list[LeftBehind]] = {}
-    for row in ledger.left_behind():
-        rows.setdefault(row.folder, []).append(row)
     was_there = {state.target for state in states}
     table = FlagTable()
     folders = []
@@ -214,8 +222,11 @@ def _pair(
             key = pair.source.path.raw
             folder = _begin(pair, by_source.get(key), listed.get(pair.target.raw), source, terms, table)
             folder.tally = memory.tally(key)
-            _adopt(folder, rows.get(key, ()))
             folders.append(folder)
+    by_key = {folder.key: folder for folder in folders}
+    for row in ledger.left_behind():
+        if row.folder in by_key:
+            _adopt(by_key[row.folder], row)
     return folders
 
 
@@ -275,14 +286,13 @@ def _renumbered(pair: FolderPair, state: FolderState | None, target_uidvalidity:
     )
 
 
-def _adopt(folder: FolderPass, rows: Sequence[LeftBehind]) -> None:
-    """Take over the rows of messages left behind; those of another numbering go."""
-    for row in rows:
-        if row.source_uidvalidity == folder.state.source_uidvalidity and folder.state.totals:
-            if not row.outcome.is_on_target:  # what was repaired is there
-                folder.left_behind[row.uid] = row
-        else:
-            folder.resolved.append((row.folder, row.source_uidvalidity, row.uid))
+def _adopt(folder: FolderPass, row: LeftBehind) -> None:
+    """Take over the row of a message left behind; one of another numbering goes."""
+    if row.source_uidvalidity == folder.state.source_uidvalidity and folder.state.totals:
+        if not row.outcome.is_on_target:  # what was repaired is there
+            folder.left_behind[row.uid] = row.outcome
+    else:
+        folder.resolved.append((row.folder, row.source_uidvalidity, row.uid))
 
 
 def _scan_source(
@@ -316,10 +326,8 @@ def _scan(source: SourceStore, ledger: Ledger, folders: Sequence[FolderPass], li
     ]
     for folder in folders:
         if folder.depth is Depth.FULL:
-            folder.listed = array("Q")
-        if folder.state.leaves and folder.knowledge is None:
-            folder.knowledge = Knowledge.load(folder.state, ledger.leaves(folder.key))
-            folder.unplaced = dict(folder.knowledge.unplaced)
+            folder.listed = Column()
+        folder.recall(ledger)
     _take(source, requests, by_path, limit, terms)
 
 
@@ -355,9 +363,10 @@ def _take(
 
 
 def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], limit: int | None, terms: Terms) -> None:
-    above = folder.knowledge.above_watermark if folder.knowledge else frozenset()
-    outcomes = {uid: row.outcome for uid, row in folder.left_behind.items()}
-    is_fresh = not (folder.state.watermark or above or outcomes)
+    above = folder.knowledge.above_watermark if folder.knowledge else UidMap()
+    outcomes, lies_elsewhere = folder.left_behind, folder.lies_elsewhere
+    found = folder.found
+    is_fresh = not (folder.state.watermark or above or outcomes or lies_elsewhere) and found is None
     for part in _parts(folder, items):
         if is_fresh and not _has_exceptions(part, limit, terms.policy):
             _plan_fresh(folder, part)
@@ -377,9 +386,17 @@ def _plan_folder(folder: FolderPass, items: Iterator[MessageMeta | Trouble], lim
                 if terms.policy.mode is Mode.STAGE and folder.knows_flags:
                     folder.compare(operation.meta)
                 continue
+            if found is not None:
+                judged = judge(found, operation, outcomes.get(operation.meta.uid))
+                if judged is None:
+                    continue
+                operation = judged
+            if lies_elsewhere is not None and isinstance(operation, Append) and lies_elsewhere(operation.meta.uid):
+                folder.elsewhere.append(operation.meta.uid)
+                continue
             folder.pending.add(operation.meta)
             if isinstance(operation, Leave):
-                folder.decided.append((operation.meta.uid, operation.outcome))
+                folder.decide(operation.meta.uid, operation.outcome)
 
 
 def _parts(folder: FolderPass, items: Iterator[MessageMeta | Trouble]) -> Iterator[list[MessageMeta]]:
@@ -405,7 +422,7 @@ def _plan_fresh(folder: FolderPass, part: Sequence[MessageMeta]) -> None:
     """Plan a part of a folder that no record knows: all of it waits. What plan_messages would say, faster."""
     if part:
         if folder.listed is not None:
-            folder.listed.extend(meta.uid for meta in part)
+            folder.listed.extend([meta.uid for meta in part])
         folder.new_listed += len(part)
         folder.pending.extend(part)
 

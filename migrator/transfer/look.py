@@ -6,15 +6,41 @@ the intent on; on a first contact the target may hold anything. Only what is unc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from migrator.mail import Flags, MessageMeta
+from migrator.packed import Column
 from migrator.stores.base import ReadRequest, ScanRequest, TargetStore, Trouble
-from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.folder_pass import FolderPass
 from migrator.transfer.match import identities
+from migrator.transfer.per_message import FlagChange
+from migrator.transfer.plan import FlagTable
+from migrator.transfer.uid_map import UidMap
 
-Unclaimed = dict[int, tuple[Flags, int]]  # target UID -> flags, size
+
+class Unclaimed:
+    """Messages of a target folder that no record claims, ascending by UID. Packed: 10 octets a message."""
+
+    def __init__(self, table: FlagTable) -> None:
+        self._table = table
+        self.uids, self._flags, self._sizes = Column(), Column("H"), Column()
+
+    def add(self, meta: MessageMeta) -> None:
+        """Add one message."""
+        self.uids.append(meta.uid)
+        self._flags.append(self._table.number(meta.flags))
+        self._sizes.append(meta.size_bytes)
+
+    def get(self, uid: int) -> tuple[Flags, int] | None:
+        """Return flags and size of ``uid``; None when it is none of them."""
+        uids = self.uids.packed
+        at = bisect_left(uids, uid)
+        if at == len(uids) or uids[at] != uid:
+            return None
+        return self._table.flags(self._flags[at]), self._sizes[at]
 
 
 def look(target: TargetStore, folders: Sequence[FolderPass], note: Callable[[bytes], None] | None = None) -> None:
@@ -32,7 +58,7 @@ def look(target: TargetStore, folders: Sequence[FolderPass], note: Callable[[byt
     for raw, items in groupby(target.scan(requests), key=lambda item: item.path.raw):
         folder = by_path[raw]
         unclaimed[raw] = _examine(folder, _metas(folder, items))
-    _identify(target, [(by_path[raw], found) for raw, found in unclaimed.items() if found], note)
+    _identify(target, [(by_path[raw], found) for raw, found in unclaimed.items() if found.uids], note)
     for folder in folders:
         _place(folder)
 
@@ -41,10 +67,11 @@ def _scan_after(folder: FolderPass) -> int:
     if folder.compared:
         return 0
     assert folder.look_from is not None
-    return min([folder.look_from, *_foreign(folder)]) - 1
+    return min(folder.look_from, next(iter(_foreign(folder)), folder.look_from)) - 1
 
 
-def _foreign(folder: FolderPass) -> dict[int, bytes]:
+def _foreign(folder: FolderPass) -> Mapping[int, bytes]:
+    """Return what is known of messages that nobody claims, ascending by UID."""
     return folder.knowledge.foreign if folder.knowledge else {}
 
 
@@ -61,8 +88,8 @@ def _examine(folder: FolderPass, metas: Iterator[MessageMeta]) -> Unclaimed:
     wanted = _wanted_flags(folder)
     foreign = _foreign(folder)
     look_from = folder.look_from
-    claimed = folder.knowledge.claimed(look_from or 0) if folder.knowledge and look_from else set()
-    unclaimed: Unclaimed = {}
+    claimed = folder.claimed(look_from) if look_from is not None else UidMap()
+    unclaimed = Unclaimed(folder.table)
     for meta in metas:
         number = wanted.get(meta.uid)
         if number is not None:
@@ -75,48 +102,52 @@ def _examine(folder: FolderPass, metas: Iterator[MessageMeta]) -> Unclaimed:
         if meta.uid in claimed:
             continue
         if meta.uid >= look_from or meta.uid in foreign:
-            unclaimed[meta.uid] = (meta.flags, meta.size_bytes)
+            unclaimed.add(meta)
     return unclaimed
 
 
-def _wanted_flags(folder: FolderPass) -> dict[int, int]:
-    if not folder.compared or folder.knowledge is None:
-        return {}
-    known = folder.knowledge
-    placed = ((known.target_uid(uid), number) for uid, number in folder.compared)
-    return {target_uid: number for target_uid, number in placed if target_uid}
+def _wanted_flags(folder: FolderPass) -> UidMap:
+    """Return the numbers of the flags that target messages shall have, by their UIDs."""
+    wanted = UidMap("H")
+    if folder.knowledge is not None:
+        for uid, number in folder.compared:
+            target_uid = folder.knowledge.target_uid(uid)
+            if target_uid:
+                wanted.put(target_uid, number)
+    return wanted
 
 
 def _identify(
     target: TargetStore, found: list[tuple[FolderPass, Unclaimed]], note: Callable[[bytes], None] | None
 ) -> None:
     """Give every unclaimed message its digests: from the ledger where it is known, else by reading it."""
-    digests: dict[bytes, dict[int, tuple[bytes, ...]]] = {}
     requests = []
     for folder, unclaimed in found:
-        known: dict[int, tuple[bytes, ...]] = {
-            uid: (digest,) for uid, digest in _foreign(folder).items() if uid in unclaimed
-        }
-        digests[folder.target_path.raw] = known
-        unread = [uid for uid in unclaimed if uid not in known]
+        known = _foreign(folder)
+        unread = unclaimed.uids.packed
+        if known:
+            unread = array(unread.typecode, (uid for uid in unread if uid not in known))
         if unread:
             requests.append(ReadRequest(folder.target_path, unread, folder.state.target_uidvalidity or None))
-    by_path = {folder.target_path.raw: folder for folder, _ in found}
+        for uid, digest in known.items():
+            if (about := unclaimed.get(uid)) is not None:
+                folder.candidates.add(uid, (digest,), *about)
+    by_path = {folder.target_path.raw: (folder, unclaimed) for folder, unclaimed in found}
     for item in target.read(requests) if requests else ():
+        folder, unclaimed = by_path[item.path.raw]
         if isinstance(item, Trouble):
-            by_path[item.path.raw].error = item.error
-        else:
-            if note is not None and item.whole is not None:
-                note(item.whole)
-            digests[item.path.raw][item.uid] = identities(item)
-    for folder, unclaimed in found:
-        for uid, names in sorted(digests[folder.target_path.raw].items()):
-            folder.candidates.add(uid, names, *unclaimed[uid])
+            folder.error = item.error
+            continue
+        if note is not None and item.whole is not None:
+            note(item.whole)
+        names = identities(item)
+        if (about := unclaimed.get(item.uid)) is not None:
+            folder.candidates.add(item.uid, names, *about)
 
 
 def _place(folder: FolderPass) -> None:
     """Find copied messages whose place the server did not tell (no UIDPLUS), before anything else is matched."""
-    for record in list(folder.unplaced.values()):
+    for record in folder.homeless():
         found = folder.candidates.take(record.canonical)
         if found is not None:
-            folder.place(record, found[0])
+            folder.place(record.uid, found[0])

@@ -385,7 +385,11 @@ def _digest(thing: object) -> bytes:
 
 
 def _octets(thing: object) -> bytes:
+    text = _text(thing)
     try:
-        return base64.b64decode(_text(thing), validate=True)
+        octets = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _Broken("what should be base64 is not.") from None
+    if base64.b64encode(octets).decode() != text:  # the last letter has bits that mean nothing
+        raise _Broken("what should be base64 is not as it is written.")
+    return octets

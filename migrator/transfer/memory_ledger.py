@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 
 from migrator.errors import MigratorError
 from migrator.stores.base import MessageName
 from migrator.transfer.chain import NO_LEAF, Tip, advance
-from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Sending
+from migrator.transfer.ledger import FolderState, Leaf, LeftBehind, Removal, ScriptState, Sending
 
 
 class MemoryLedger:
@@ -19,7 +20,9 @@ class MemoryLedger:
         self._leaves: dict[bytes, list[Leaf]] = {}
         self._left_behind: dict[tuple[bytes, int, int], LeftBehind] = {}
         self._sending: dict[tuple[bytes, int, int], Sending] = {}
+        self._removals: dict[tuple[bytes, int, int], Removal] = {}
         self._names: dict[tuple[bytes, int, int], MessageName] = {}
+        self._scripts: dict[bytes, ScriptState] = {}
 
     def bind(self, source: str, target: str) -> None:
         """See Ledger."""
@@ -74,6 +77,48 @@ class MemoryLedger:
     def clear_sending(self, sending: Sending) -> None:
         """See Ledger."""
         self._sending.pop(sending[:3], None)
+
+    def script_states(self) -> list[ScriptState]:
+        """See Ledger."""
+        return [state for _, state in sorted(self._scripts.items())]
+
+    def note_scripts(self, states: Sequence[ScriptState]) -> None:
+        """See Ledger."""
+        self._scripts.update({state.name: state for state in states})
+
+    def intend_removal(self, folder: bytes, source_uidvalidity: int, uids: Sequence[int]) -> None:
+        """See RemovingLedger."""
+        for uid in uids:
+            self._removals[folder, source_uidvalidity, uid] = Removal(folder, source_uidvalidity, uid, None)
+
+    def removals(self) -> Iterator[Removal]:
+        """See RemovingLedger."""
+        yield from (removal for _, removal in sorted(self._removals.items()))
+
+    def intended_removals(self) -> Mapping[tuple[bytes, int], Sequence[int]]:
+        """See RemovingLedger."""
+        found: dict[tuple[bytes, int], array[int]] = {}
+        for removal in self.removals():
+            if removal.removed_at is None:
+                found.setdefault(removal[:2], array("Q")).append(removal.uid)
+        return found
+
+    def settle_removals(
+        self,
+        folder: bytes,
+        source_uidvalidity: int,
+        *,
+        gone: Sequence[int],
+        kept: Sequence[int],
+        removed_at: int,
+        states: Sequence[FolderState] = (),
+    ) -> None:
+        """See RemovingLedger."""
+        self.commit(states=states)
+        for uid in gone:
+            self._removals[folder, source_uidvalidity, uid] = Removal(folder, source_uidvalidity, uid, removed_at)
+        for uid in kept:
+            self._removals.pop((folder, source_uidvalidity, uid), None)
 
     def _tip(self, folder: bytes) -> Tip:
         chain = self._leaves.get(folder)

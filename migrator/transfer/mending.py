@@ -14,7 +14,7 @@ from typing import IO, Final, NamedTuple
 from migrator.errors import MigratorError
 from migrator.mail import Digest, Message
 from migrator.transfer.digest import RunningDigest, digest_whole
-from migrator.transfer.repairs import Body, Repair, repaired, repairs_for
+from migrator.transfer.repairs import Body, Repair, named, repaired, repairs_for
 
 PIECE_BYTES: Final = 64 * 1024
 NAMES_CHARACTERS: Final = 60
@@ -93,6 +93,17 @@ class Workpiece:
     def mend(self, repair: Repair, longest_line: int) -> bool:
         """Apply ``repair``; False, and nothing changed, when the message does not have that fault."""
         pieces = repaired(repair, self._body, longest_line)
+        if pieces is None:
+            return False
+        if self._file is None:
+            self._body = b"".join(pieces)
+        else:
+            self._spool(pieces)
+        return True
+
+    def name(self, name: bytes) -> bool:
+        """Put the name by which POP3 programs know the message on top; False when it stands there already."""
+        pieces = named(self._body, name)
         if pieces is None:
             return False
         if self._file is None:

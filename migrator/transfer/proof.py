@@ -231,9 +231,9 @@ class FolderCheck:
         self.state = state
         self._chain = _ChainCheck(state)
         self._outcomes = UidMap("B")
-        self._claims = UidMap("Q")  # target UID -> source UID
+        self._claims = UidMap()  # target UID -> source UID
         self._twice: list[int] = []
-        self._sizes = UidMap("Q")  # of messages on the target
+        self._sizes = UidMap()  # of messages on the target
         self._unplaced: set[int] = set()
         self._records = 0
         self._foreign = 0
@@ -433,7 +433,7 @@ def _standing(leaf: Leaf, state: FolderState) -> int:
 
 def _has_row(outcome: int) -> bool:
     """What is not on the target has a row, and what is there in a mended form."""
-    return not _is_on_target(outcome) or outcome == Outcome.REPAIRED
+    return (not _is_on_target(outcome) and outcome not in _REPRESENTED) or outcome == Outcome.REPAIRED
 
 
 def _is_on_target(outcome: int) -> bool:
@@ -442,6 +442,7 @@ def _is_on_target(outcome: int) -> bool:
 
 _OUTCOMES: Final = frozenset(map(int, Outcome))
 _ON_TARGET: Final = frozenset(int(outcome) for outcome in Outcome if outcome.is_on_target)
+_REPRESENTED: Final = frozenset(int(outcome) for outcome in Outcome if outcome.is_represented)
 
 
 def _is_not_below(one: int, two: int) -> bool:

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 from migrator.errors import N_, MigratorError
 from migrator.events import EventSink, Progress, Silence
 from migrator.mail import Folder, FolderPath, MessageMeta, Outcome
+from migrator.packed import Column
+from migrator.scratch import Hashes
 from migrator.stores.base import ReadRequest, ScanRequest, Store, Trouble
 from migrator.transfer.ledger import FolderState, Leaf
 from migrator.transfer.match import identities
@@ -23,8 +25,6 @@ from migrator.transfer.uid_map import UidMap
 from migrator.transfer.verify import VerifyLevel
 
 MOST_FINDINGS: Final = 1000  # that are named one by one; all are counted
-_NO_DATE: Final = -(2**63)
-_HASH_BYTES: Final = 32
 
 
 class Change(StrEnum):
@@ -119,16 +119,17 @@ def recheck(
 
 
 class _Folder:
-    """One folder: what should be there (packed: 73 octets a message), and what is."""
+    """One folder: what should be there (packed: 17 octets a message), and what is."""
 
     def __init__(
         self, target: Store, state: FolderState, there: Folder | None, report: Recheck, sink: EventSink
     ) -> None:
         self._target, self._state, self._there, self._report, self._sink = target, state, there, report, sink
         self._path = there.path if there else FolderPath(state.target)
-        self._places = UidMap("Q")  # target UID -> position in what follows
-        self._dates = array("q")
-        self._hashes = bytearray()
+        self._places = UidMap()  # target UID -> position in what follows
+        self._dates = Column("i")
+        self._is_dated = bytearray()
+        self._hashes = Hashes()
         self._unplaced: set[int] = set()
 
     def run(self, leaves: Iterable[Leaf]) -> None:
@@ -164,9 +165,9 @@ class _Folder:
                     continue
                 self._unplaced.discard(record.uid)
                 self._places.put(record.target_uid, len(self._dates))
-                is_dated = record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None
-                self._dates.append(record.internal_date if is_dated and record.internal_date is not None else _NO_DATE)
-                self._hashes += record.canonical
+                self._is_dated.append(record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None)
+                self._dates.append(record.internal_date or 0)
+                self._hashes.append(record.canonical)
 
     def _count(self, expected: int) -> None:
         there = (self._there.messages if self._there else None) or 0
@@ -198,7 +199,7 @@ class _Folder:
             self._report.find(Difference(self._path, Change.EXTRA, meta.uid))
             return
         found.append(meta.uid)
-        if self._dates[at] not in (_NO_DATE, meta.internal_date):
+        if self._is_dated[at] and self._dates[at] != meta.internal_date:
             self._report.find(Difference(self._path, Change.DATE, meta.uid))
 
     def _read(self, found: array[int]) -> None:
@@ -223,5 +224,5 @@ class _Folder:
         if at is None:
             return
         self._report.read += 1
-        if bytes(self._hashes[at * _HASH_BYTES : (at + 1) * _HASH_BYTES]) not in canonicals:
+        if self._hashes[at] not in canonicals:
             self._report.find(Difference(self._path, Change.CONTENT, uid))

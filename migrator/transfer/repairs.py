@@ -36,6 +36,7 @@ class Repair(StrEnum):
     LONG_LINES = "long-lines"  # parts with long lines are encoded anew, long header lines folded
     LONG_LINES_SIGNED = "long-lines-signed"  # the same inside signed parts: their signatures break
     READ_RECEIPT = "read-receipt"  # nobody is told that the message was read
+    POP_NAME = "pop-name"  # no fault: the line X-UIDL says by which name POP3 programs know it (CopyPolicy.pop_name_of)
 
 
 _MALFORMED: Final = (
@@ -91,10 +92,19 @@ def repaired(repair: Repair, body: Body, longest_line: int = LONGEST_LINE) -> It
             return _with_ascii_header(body)
         case Repair.READ_RECEIPT:
             return _disarmed(body)
-        case Repair.LONG_LINES:
-            return shortened(body, longest_line)
-        case Repair.LONG_LINES_SIGNED:
-            return shortened(body, longest_line, is_signed=True)
+        case Repair.POP_NAME:
+            return None  # see named(): it takes a name
+        case Repair.LONG_LINES | Repair.LONG_LINES_SIGNED:
+            return shortened(body, longest_line, is_signed=repair is Repair.LONG_LINES_SIGNED)
+
+
+def named(body: Body, name: bytes) -> Iterator[bytes] | None:
+    """Return the message with the line ``X-UIDL: name`` on top, None when its first such line says so already."""
+    header = bytes(body[: header_length(body)])
+    first = _POP_NAME.search(header)
+    if first is not None and first[1].strip() == name:
+        return None
+    return chain((b"X-UIDL: " + name + b"\r\n",), _pieces(body, 0))
 
 
 def _pieces(body: Body, start: int, end: int | None = None) -> Iterator[bytes]:
@@ -107,6 +117,7 @@ def _pieces(body: Body, start: int, end: int | None = None) -> Iterator[bytes]:
 
 # An atomic group takes CRLF as one line end, always: its halves never count as two.
 _HEADER_END: Final = re.compile(rb"\A(?=[\r\n])|(?>\r\n|\n|\r)(?=[\r\n]|\Z)")
+_POP_NAME: Final = re.compile(rb"^X-UIDL:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _MBOX_LINE: Final = re.compile(rb">?From [^\r\n]*(?>\r\n|\n|\r|\Z)")
 _LINE: Final = re.compile(rb"[^\r\n]*(?>\r\n|\n|\r|\Z)")
 _FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:")

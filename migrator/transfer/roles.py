@@ -47,6 +47,15 @@ ROLE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+# Folders of calendars, contacts and the like, as groupware shows them by IMAP, in lower case: English, German, French,
+# Spanish, Italian, Dutch.
+GROUPWARE_NAMES: Final = frozenset((
+    "calendar", "kalender", "calendrier", "calendario", "agenda", "contacts", "kontakte", "contactos", "contatti",
+    "contactpersonen", "emailed contacts", "suggested contacts", "tasks", "aufgaben", "tâches", "tareas", "attività",
+    "taken", "journal", "diario", "dagboek", "notes", "notizen", "notas", "note", "notities", "birthdays",
+))  # fmt: skip
+
+
 class Candidate(NamedTuple):
     """A source folder and its name below the prefix, one string per level."""
 

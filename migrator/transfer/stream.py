@@ -12,16 +12,21 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Patience, Radius, Side
-from migrator.events import MessageAltered, MessageLeftBehind, MessageRepaired, Progress
+from migrator.events import MessageAltered, MessageLeftBehind, MessageRepaired, Progress, RecentCopied
 from migrator.mail import Message, Outcome
 from migrator.stores.base import ReadRequest, Receipt, ScanRequest, SourceStore, TargetStore, Trouble
-from migrator.transfer.folder_pass import FlagChange, FolderPass
+from migrator.transfer.dates import Sample
+from migrator.transfer.equals import StoredOnce
+from migrator.transfer.folder_pass import FolderPass
 from migrator.transfer.hasher import Hasher
 from migrator.transfer.ledger import Ledger
 from migrator.transfer.mending import Course, Mended, Workpiece, begin_course
-from migrator.transfer.plan import Mode
+from migrator.transfer.per_message import FlagChange
+from migrator.transfer.plan import DuplicatePolicy, Mode
+from migrator.transfer.pop_names import is_fit
 from migrator.transfer.repairs import Repair
 from migrator.transfer.terms import PassMemory, Place, Terms
+from migrator.transfer.windows import Waiting, newest_first
 
 COMMIT_SECONDS: Final = 2.0
 OUTCOME_BY_CODE: Final = {"message.too_big": Outcome.TOO_BIG, "message.empty": Outcome.EMPTY}
@@ -66,6 +71,11 @@ class Stream:
         self._first: ReadRequest | None = None  # of what is being read
         self._taken: Message | None = None  # the last message that came
         self._hasher = Hasher()
+        merges = target.features.merges_equal
+        self._once = StoredOnce(ledger) if merges or terms.policy.duplicates is DuplicatePolicy.ONCE else None
+        for folder in folders if merges else ():
+            folder.merged = {target_uid for _, target_uid in folder.knowledge.placed()} if folder.knowledge else set()
+        self.sample: Sample | None = None  # of what was stored last
         self._alone: Place | None = None  # the suspect that is being read
 
     @property
@@ -79,12 +89,12 @@ class Stream:
         Raises what ended it: the line, the target's space. Confirmed messages are committed in any case.
         """
         try:
+            self._settle_decided()
             self._settle_poison()
             self._digest_big_ones()
+            self._digest_big_twins()
             waiting = {folder.key: self._trustworthy(folder) for folder in self._folders if folder.error is None}
-            refused = self._carry(
-                [self._request(folder, waiting[folder.key]) for folder in self._folders if waiting.get(folder.key)]
-            )
+            refused = self._carry_all([(f, waiting[f.key]) for f in self._folders if waiting.get(f.key)])
             self._second_chances(refused, waiting)
             self._read_suspects()
         except MigratorError as error:
@@ -111,15 +121,25 @@ class Stream:
         self._last_commit = self._terms.clock.monotonic()
         self._uncommitted = 0
 
+    def _settle_decided(self) -> None:
+        for folder in self._folders:
+            while folder.error is None and folder.undecided:
+                self.commit()
+                folder.settle_decided()
+
     def _trustworthy(self, folder: FolderPass) -> Sequence[int]:
-        suspects = {uid for key, uid in self._memory.suspects if key == folder.key}
+        suspects = {uid for key, uid in self._memory.suspects.copy() if key == folder.key}  # other lanes add to it
         waiting = folder.unsettled()
         return array("Q", (uid for uid in waiting if uid not in suspects)) if suspects else waiting
 
     def _request(self, folder: FolderPass, uids: Sequence[int]) -> ReadRequest:
         otherwise = len(uids) == 1 and uids[0] in folder.asked_otherwise
         return ReadRequest(
-            folder.source.path, uids, folder.state.source_uidvalidity or None, folder.listed, otherwise=otherwise
+            folder.source.path,
+            uids,
+            folder.state.source_uidvalidity or None,
+            folder.listed.packed if folder.listed is not None else None,
+            otherwise=otherwise,
         )
 
     # -- from the source ------------------------------------------------------------------------------------------
@@ -157,19 +177,34 @@ class Stream:
         course = folder.courses.get(uid) if folder.courses else None
         if course is None and self._is_too_big(folder, message):
             return False
-        if course is not None or self._ahead:
+        if course is not None or self._ahead or self._names(folder):
             if not self._mend(folder, message, course):
                 return False
-        elif message.whole is not None:
-            self._hasher.take(message)
-            if len(folder.candidates) and self._is_found(folder, message):
-                return False
-        else:
-            message.stream = self._hasher.pass_on(message, message.stream or ())
+        elif self._is_there(folder, message):
+            return False
         folder.address(message, at)
         if folder.altered:
             _alter(message, folder.altered.get(uid, ()))
         return True
+
+    def _is_there(self, folder: FolderPass, message: Message) -> bool:
+        """Hash a message, or see to it that it is hashed on its way; True when the target holds it already."""
+        if message.whole is not None:
+            self._hasher.take(message)
+            if len(folder.candidates) and self._is_found(folder, message):
+                return True
+        if self._once is not None and self._is_twin(folder, message, self._once):
+            return True
+        if message.whole is None:
+            message.stream = self._hasher.pass_on(message, message.stream or ())
+        return False
+
+    def _is_twin(self, folder: FolderPass, message: Message, once: StoredOnce) -> bool:
+        digest = once.known.get((folder.key, message.uid))
+        if message.whole is not None:
+            self._hasher.wait([message])
+            digest = message.digest
+        return digest is not None and once.is_twin(folder, message.uid, digest)
 
     def _is_too_big(self, folder: FolderPass, message: Message) -> bool:
         """Leave a message behind that is bigger than the target takes; True when it is."""
@@ -211,10 +246,24 @@ class Stream:
         is_next = course is not None and course.mend(piece, longest)
         if course is not None and is_next:
             repairs.append(course.done[-1])
+        if self._put_pop_name(folder, message, piece):
+            repairs.append(Repair.POP_NAME)
         piece.give_to(message)
         if repairs:
             folder.mended[message.uid] = Mended(tuple(repairs), piece.size_bytes, course.error if course else None)
         return is_next
+
+    def _names(self, folder: FolderPass) -> bool:
+        """True when the messages of ``folder`` get the names by which POP3 programs know them."""
+        return self._terms.policy.pop_name_of is not None and folder.source.path.is_inbox
+
+    def _put_pop_name(self, folder: FolderPass, message: Message, piece: Workpiece) -> bool:
+        """Put the name by which POP3 programs know a message into it; False where it has none, or has it already."""
+        name_of = self._terms.policy.pop_name_of
+        if name_of is None or not self._names(folder):
+            return False
+        name = name_of(folder.state.source_uidvalidity, message.uid, piece.size_bytes)
+        return name is not None and is_fit(name) and piece.name(name)
 
     def _is_found(self, folder: FolderPass, message: Message) -> bool:
         self._hasher.wait([message])
@@ -228,8 +277,26 @@ class Stream:
             if wanted != present:
                 folder.flag_changes[target_uid] = FlagChange(wanted, present)
         folder.settle_found(message.uid, target_uid, message.size_bytes, message.digest)
+        if self._once is not None:
+            self._once.note_stored(folder, [message])
         self._commit_when_due(1)
         return True
+
+    def _digest_big_twins(self) -> None:
+        """Read messages ahead that are too big to be held whole and may be equal, where equal ones are stored once."""
+        once, above = self._once, self._terms.limits.whole_bytes
+        sound = [folder for folder in self._folders if folder.error is None] if once else []
+        suspects = [(folder, uids) for folder in sound if once and (uids := once.suspects(folder, above // 2))]
+        for item in self._source.read([self._request(*one) for one in suspects]) if suspects else ():
+            if self.is_stopping:
+                return
+            if isinstance(item, Trouble):
+                continue
+            if item.stream is not None:
+                deque(self._hasher.pass_on(item, item.stream), maxlen=0)
+                self._hasher.wait([item])
+                if once is not None and item.digest is not None:
+                    once.known[item.path.raw, item.uid] = item.digest
 
     def _digest_big_ones(self) -> None:
         """Match messages too big to be held whole, before they are sent: they are read once more for it."""
@@ -243,7 +310,9 @@ class Stream:
                 if big:
                     requests.append(self._request(folder, big))
         for item in self._source.read(requests) if requests else ():
-            if isinstance(item, Trouble) or self.is_stopping:
+            if self.is_stopping:
+                return
+            if isinstance(item, Trouble):
                 continue
             folder = self._by_source[item.path.raw]
             if item.whole is not None:
@@ -254,6 +323,18 @@ class Stream:
                 self._is_found(folder, item)
 
     # -- to the target --------------------------------------------------------------------------------------------
+
+    def _carry_all(self, waiting: Waiting) -> list[Group]:
+        """Read everything into the target, all at once or recent mail first; return the bundles it refused."""
+        days, refused = self._terms.policy.newest_days, list[Group]()
+        for number, window in enumerate([waiting] if days is None else newest_first(waiting, days)):
+            refused += self._carry([self._request(folder, uids) for folder, uids in window])
+            if self.is_stopping:
+                break
+            if days is not None and number == 0:
+                self.commit()
+                self._terms.sink.emit(RecentCopied(days=days, messages=sum(len(uids) for _, uids in window)))
+        return refused
 
     def _carry(self, requests: Sequence[ReadRequest], bundle_messages: int | None = None) -> list[Group]:
         """Read ``requests`` into the target; return the bundles it refused."""
@@ -267,12 +348,18 @@ class Stream:
                 continue
             self._hasher.wait(receipt.messages)
             folder.settle_appended(receipt.messages, receipt.target_uids)
+            if self._once is not None:
+                self._once.note_stored(folder, receipt.messages)
+            if receipt.target_uids and (date := receipt.messages[-1].internal_date) is not None:
+                self.sample = Sample(folder, receipt.target_uids[-1], date)
             if folder.mended:
                 self._tell_mended(folder, receipt.messages)
             self._terms.sink.emit(
                 Progress(messages=len(receipt.messages), size_bytes=sum(m.size_bytes for m in receipt.messages))
             )
             self._commit_when_due(len(receipt.messages))
+        if self._once is not None:
+            self._once.settle(self._folders)
         return refused
 
     def _note_refusal(self, folder: FolderPass, receipt: Receipt, refused: list[Group]) -> None:
@@ -422,7 +509,7 @@ class Stream:
             self._alone = None
 
     def _settle_poison(self) -> None:
-        for key, uid in self._memory.poison:
+        for key, uid in self._memory.poison.copy():
             folder = self._by_source.get(key)
             if folder is not None and uid in folder.unsettled():
                 self._leave(folder, uid, Outcome.UNREADABLE, MigratorError("message.unreadable", side=Side.SOURCE))

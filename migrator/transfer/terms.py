@@ -44,6 +44,7 @@ class PassMemory:
     # folder, UIDVALIDITY, UID: sent, and the answer lost; not sent again in this pass, whoever asks for it
     unconfirmed: set[tuple[bytes, int, int]] = field(default_factory=set)
     opened: dict[bytes, bytes] = field(default_factory=dict)  # raw source name -> raw target name that took
+    note_tries: int = 0  # the same of notes on folders
     grant_tries: int = 0  # attempts in which the line dropped before the grants were given
     learned_limit_bytes: int | None = None  # the target refused a message for being bigger than this
     has_compared_room: bool = False

@@ -7,20 +7,27 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from migrator.packed import Column
+
 _LATE_AT_ONCE: Final = 65_536  # UIDs out of order that are kept as objects before they are packed, too
 
 
 class UidMap:
-    """From UID to number; a later number of the same UID replaces the earlier. ``kind`` is the type code of numbers.
+    """From UID to number; a later number of the same UID replaces the earlier. ``kind`` is the type code that numbers
+    begin with, see Column.
 
-    UIDs nearly always ascend and are packed at once: 8 octets and those of the number. The few others wait in a
+    UIDs nearly always ascend and are packed at once: 4 octets and those of the number. The few others wait in a
     dict of bounded size.
     """
 
-    def __init__(self, kind: str) -> None:
-        self._uids = array("Q")
-        self._numbers: array[int] = array(kind)
+    def __init__(self, kind: str = "I") -> None:
+        self._kind = kind
+        self._uids = Column()
+        self._numbers = Column(kind)
         self._late: dict[int, int] = {}
+
+    def __contains__(self, uid: object) -> bool:
+        return isinstance(uid, int) and self.get(uid) is not None
 
     def __len__(self) -> int:
         self._pack()
@@ -54,31 +61,32 @@ class UidMap:
     def items(self) -> Iterator[tuple[int, int]]:
         """Yield UIDs and their numbers, ascending."""
         self._pack()
-        return zip(self._uids, self._numbers, strict=True)
+        return zip(self._uids.packed, self._numbers.packed, strict=True)
 
     def uids(self) -> array[int]:
         """Return all UIDs, ascending."""
         self._pack()
-        return self._uids
+        return self._uids.packed
 
     def numbers(self) -> array[int]:
         """Return the numbers, in the order of their UIDs."""
         self._pack()
-        return self._numbers
+        return self._numbers.packed
 
     def _position(self, uid: int) -> int | None:
-        at = bisect_left(self._uids, uid)
-        return at if at < len(self._uids) and self._uids[at] == uid else None
+        uids = self._uids.packed
+        at = bisect_left(uids, uid)
+        return at if at < len(uids) and uids[at] == uid else None
 
     def _pack(self) -> None:
         """Merge what came out of order."""
         if not self._late:
             return
         late = sorted(self._late.items())
-        uids, numbers = array("Q"), array(self._numbers.typecode)
+        uids, numbers = Column(), Column(self._kind)
         begun = 0
         for uid, number in late:
-            at = bisect_left(self._uids, uid, begun)
+            at = bisect_left(self._uids.packed, uid, begun)
             uids.extend(self._uids[begun:at])
             numbers.extend(self._numbers[begun:at])
             uids.append(uid)

@@ -15,6 +15,8 @@ from typing import Final
 from migrator.errors import MigratorError
 from migrator.events import EventSink, Progress, Silence
 from migrator.mail import Flags, Folder, FolderPath, MessageMeta, NewFolder, Outcome
+from migrator.packed import Column
+from migrator.scratch import Hashes
 from migrator.stores.base import ReadRequest, ScanRequest, SourceStore, TargetStore, Trouble
 from migrator.transfer.folders import FolderRules
 from migrator.transfer.ledger import FOREIGN_UID, FolderState, Ledger, Record
@@ -101,16 +103,16 @@ class _Expected:
 
 
 class _Copies:
-    """The messages of one folder that are on the target, by their position here. Packed: 71 octets a message."""
+    """The messages of one folder that are on the target, by their position here. Packed: 31 octets a message."""
 
     def __init__(self) -> None:
-        self.uids = UidMap("Q")  # source UID -> position
-        self.places = UidMap("Q")  # target UID -> position
-        self.hashes = bytearray()
-        self._uids = array("Q")
-        self._targets = array("Q")
-        self._dates = array("q")
-        self.flags = array("L")  # number in the table of flags; _UNLISTED, _UNKNOWN
+        self.uids = UidMap()  # source UID -> position
+        self.places = UidMap()  # target UID -> position
+        self.hashes = Hashes()
+        self._uids = Column()
+        self._dates = Column("i")
+        self._is_dated = bytearray()
+        self.flags = Column("H")  # number in the table of flags; _UNLISTED, _UNKNOWN
         self.is_seen = bytearray()
 
     def take(self, record: Record) -> None:
@@ -125,10 +127,9 @@ class _Copies:
         if record.target_uid:
             self.places.put(record.target_uid, at)
         self._uids.append(record.uid)
-        self._targets.append(record.target_uid)
-        is_dated = record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None
-        self._dates.append(record.internal_date if is_dated and record.internal_date is not None else _NO_DATE)
-        self.hashes += record.canonical
+        self._is_dated.append(record.outcome is not Outcome.ALREADY_THERE and record.internal_date is not None)
+        self._dates.append(record.internal_date or 0)
+        self.hashes.append(record.canonical)
         self.flags.append(_UNLISTED)
         self.is_seen.append(0)
 
@@ -138,24 +139,26 @@ class _Copies:
 
     def dates_differ(self, at: int, date: int | None) -> bool:
         """True when the copy should have another date."""
-        return self._dates[at] not in (_NO_DATE, date)
+        return bool(self._is_dated[at]) and self._dates[at] != date
 
     def canonical(self, at: int) -> bytes:
         """Return the hash of the canonical form."""
-        return bytes(self.hashes[at * 32 : at * 32 + 32])
+        return self.hashes[at]
 
     def wanted(self) -> Iterator[int]:
         """Yield the positions of messages that the source still lists, ascending by UID."""
         return (at for uid, at in self.uids.items() if self._uids[at] == uid and self.flags[at] != _UNLISTED)
 
+    def _is_wanted(self, at: int) -> bool:
+        return self._uids[at] != _NOBODY and self.flags[at] != _UNLISTED
+
     def to_read(self) -> array[int]:
         """Return the target UIDs of messages that the source still lists and that were seen, ascending."""
-        return array("Q", sorted(self._targets[at] for at in self.wanted() if self.is_seen[at]))
+        return array("Q", (uid for uid, at in self.places.items() if self.is_seen[at] and self._is_wanted(at)))
 
 
 _NOBODY: Final = 0  # UIDs start at 1
 _UNLISTED, _UNKNOWN, _FIRST_FLAGS = 0, 1, 2
-_NO_DATE: Final = -(2**63)
 
 
 class _Verify:
@@ -199,7 +202,8 @@ class _Verify:
                 continue
             state = by_source.get(folder.path.raw)
             if state is None or state.source_uidvalidity != (folder.uidvalidity or 0):
-                self._report.differences.append(Finding(folder.path, 0, Difference.FOLDER_UNKNOWN))
+                if state is None or not _is_empty(folder, state):
+                    self._report.differences.append(Finding(folder.path, 0, Difference.FOLDER_UNKNOWN))
                 continue
             there = targets.get(state.target)
             if there is None or there.uidvalidity != state.target_uidvalidity:
@@ -311,3 +315,11 @@ class _Verify:
             for at in pair.copies.wanted():
                 if pair.copies.is_seen[at] == 1:
                     self._find(pair, pair.copies.uid(at), Difference.UNREADABLE)
+
+
+def _is_empty(folder: Folder, state: FolderState) -> bool:
+    """Say whether a folder holds nothing and never did.
+
+    A server that keeps the numbering with the first message (mbox) numbers such a folder anew each time.
+    """
+    return folder.messages == 0 and not any(state.totals.values())

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -27,6 +28,7 @@ ROUND_TRIPS: Final = 5  # connect, sign in, list and metadata, fetch, the last a
 LANES: Final = 8
 Work = Callable[[], None]
 Make = Callable[[Account, Corpus, Path], Work]
+Dial = Callable[[Account], socket.socket]
 
 
 class Ceiling(NamedTuple):
@@ -41,9 +43,10 @@ class Ceiling(NamedTuple):
         return max(self.source, self.target)
 
 
-def prepare(corpus: Corpus, mail: Path, ready: Path) -> None:
+def prepare(corpus: Corpus, mail: Path, ready: Path, bundled: bool = True) -> None:
     """Write what the target will be fed with into ``ready``, a file for each account whose Maildir is below ``mail``.
 
+    ``bundled``: with MULTIAPPEND, else with an APPEND for each message, which nobody waits for.
     Made once and mapped, not held: a gigabyte that is allocated anew for each run costs more than the servers do.
     """
     ready.mkdir(exist_ok=True)
@@ -52,16 +55,21 @@ def prepare(corpus: Corpus, mail: Path, ready: Path) -> None:
             for folder in corpus.folders:
                 name = wire.quoted(folder)
                 file.write(b"c CREATE " + name + b"\r\ns SELECT " + name + b"\r\n")
-                for bundle in _bundles(corpora.stored(mail / user / "Maildir", folder)):
+                for bundle in _bundles(
+                    corpora.stored(mail / user / "Maildir", folder), BUNDLE_MESSAGES if bundled else 1
+                ):
                     file.writelines(_append(name, bundle))
 
 
-def measure(corpus: Corpus, ready: Path, pairs: list[tuple[Account, Account]]) -> Ceiling:
+def measure(corpus: Corpus, ready: Path, pairs: list[tuple[Account, Account]], *, tls: bool = False) -> Ceiling:
     """Run both servers at once over ``corpus``, which is prepared in ``ready``."""
+    dial = partial(wire.dial, tls=tls)
     fork = multiprocessing.get_context("fork")
     start, times = fork.Barrier(2), fork.SimpleQueue()
     runners = [
-        fork.Process(target=_run, args=(name, make, [pair[side] for pair in pairs], corpus, ready, start, times))
+        fork.Process(
+            target=_run, args=(name, partial(make, dial), [pair[side] for pair in pairs], corpus, ready, start, times)
+        )
         for side, (name, make) in enumerate((("source", _draining), ("target", _feeding)))
     ]
     for runner in runners:
@@ -91,12 +99,12 @@ def _run(
         times.put((name, time.monotonic() - begun))
 
 
-def _draining(account: Account, corpus: Corpus, ready: Path) -> Work:
+def _draining(dial: Dial, account: Account, corpus: Corpus, ready: Path) -> Work:
     dialogue = wire.fetch_all(account, corpus.folders)
     least = ready.stat().st_size * 0.9  # what an APPEND says beside the body is about as long as what a FETCH does
 
     def work() -> None:
-        with wire.dial(account) as line:
+        with dial(account) as line:
             line.sendall(dialogue)
             if (came := wire.drink(line)) < least:
                 raise RuntimeError(f"{account.user}: the source sent {came} bytes")
@@ -104,12 +112,12 @@ def _draining(account: Account, corpus: Corpus, ready: Path) -> Work:
     return work
 
 
-def _feeding(account: Account, corpus: Corpus, ready: Path) -> Work:
+def _feeding(dial: Dial, account: Account, corpus: Corpus, ready: Path) -> Work:
     with ready.open("rb") as file:
         dialogue = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, prot=mmap.PROT_READ)
 
     def work() -> None:
-        with wire.dial(account) as line:
+        with dial(account) as line:
             line.sendall(wire.login(account))
             line.sendall(dialogue)
             line.sendall(b"l LOGOUT\r\n")
@@ -133,12 +141,12 @@ def _count(answer: bytes) -> int:
     return int(last or first) - int(first) + 1
 
 
-def _bundles(messages: Iterator[Stored]) -> Iterator[list[tuple[Stored, bytes]]]:
+def _bundles(messages: Iterator[Stored], most: int) -> Iterator[list[tuple[Stored, bytes]]]:
     bundle: list[tuple[Stored, bytes]] = []
     size = 0
     for message in messages:
         body = message.file.read_bytes().replace(b"\n", b"\r\n")
-        if bundle and (len(bundle) == BUNDLE_MESSAGES or size + len(body) > BUNDLE_BYTES):
+        if bundle and (len(bundle) == most or size + len(body) > BUNDLE_BYTES):
             yield bundle
             bundle, size = [], 0
         bundle.append((message, body))

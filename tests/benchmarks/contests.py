@@ -36,7 +36,20 @@ class Lap(NamedTuple):
     server_cpu_seconds: float
     peak_bytes: int
     over_idle_bytes: int | None
-    round_trips: tuple[int, int] | None  # source, target; known behind relays only
+    round_trips: list[int] | None  # source, target; known behind relays only
+    sent_bytes: int | None  # to the target; the same
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """We as a contestant. ``connections`` to each server for one account; None: as the engine likes."""
+
+    connections: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"{US}, {self.connections} connections" if (self.connections or 1) > 1 else US
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +69,26 @@ class Contest:
         self._profile = profile
         self._sources: dict[str, Census] = {}
 
-    def run(self, contestant: Peer | None, corpus: Corpus, rtt_ms: int) -> Result:
-        """Let ``contestant`` (None: ourselves) copy ``corpus`` at ``rtt_ms`` and check its copy."""
+    def run(self, contestant: Peer | Ours, corpus: Corpus, rtt_ms: int) -> Result:
+        """Let ``contestant`` copy ``corpus`` at ``rtt_ms`` and check its copy."""
         users = self._pair.trial(corpus)
         pairs = self._pair.accounts(corpus, users, rtt_ms)
         with tempfile.TemporaryDirectory(prefix="mailferry-benchmark-", dir=self._pair.target.dir) as scratch:
             folder = Path(scratch)
-            once = self._ours(pairs, folder) if contestant is None else self._theirs(contestant, pairs, folder)
+            is_ours = isinstance(contestant, Ours)
+            once = (self._ours if is_ours else self._theirs)(contestant, pairs, folder)
             copy = self._lap(once, rtt_ms)
             again = self._lap(once, rtt_ms)
         result = Result(copy, again, verdict(self._differences(corpus, users)))
         self._pair.forget(users)
         return result
 
-    def _ours(self, pairs: Pairs, folder: Path) -> Callable[[], tuple[Cost, float, int | None]]:
+    def _ours(self, ours: Ours, pairs: Pairs, folder: Path) -> Callable[[], tuple[Cost, float, int | None]]:
         order = folder / "order.json"
-        accounts = [[asdict(side) for side in pair] for pair in pairs]
+        accounts = [list(map(self._side, pair, self._pair.certificates)) for pair in pairs]
         lanes = 1 if self._profile else min(OUR_LANES, len(pairs))
         words = {"pairs": accounts, "ledger": str(folder / "ledger"), "lanes": lanes, "profile": self._profile}
+        words["connections"] = ours.connections
         order.write_text(json.dumps(words))
 
         def once() -> tuple[Cost, float, int | None]:
@@ -85,13 +100,19 @@ class Contest:
                 (folder / "profile").write_text(profile)
                 print(profile, flush=True)
             figures = json.loads(told)
+            cost = cost._replace(peak_bytes=figures["peak_bytes"])  # what it says itself owes nothing to its parent
             return cost, figures["seconds"], figures["over_idle_bytes"]
 
         return once
 
+    def _side(self, account: Account, certificate: Path | None) -> dict[str, object]:
+        security = "tls" if certificate else "plain"
+        return {**asdict(account), "security": security, "certificate": certificate and str(certificate)}
+
     def _theirs(self, peer: Peer, pairs: Pairs, folder: Path) -> Callable[[], tuple[Cost, float, None]]:
         config = self._pair.target.dir / "dovecot.conf"
-        errands = [Errand(source, target, config, folder / target.user) for source, target in pairs]
+        proofs = self._pair.certificates
+        errands = [Errand(source, target, config, folder / target.user, proofs) for source, target in pairs]
         for errand in errands:
             errand.folder.mkdir()
         commands = [(peer.command(errand), errand.folder) for errand in errands]
@@ -116,8 +137,10 @@ class Contest:
         cost, seconds, over_idle = once()
         time.sleep(0.1)  # sessions that were signed off end a moment later, and only then are accounted
         servers = sum(map(programs.cpu_of_children, daemons)) - before
-        round_trips = self._pair.round_trips(rtt_ms)
-        return Lap(seconds, cost.wall_seconds, cost.cpu_seconds, servers, cost.peak_bytes, over_idle, round_trips)
+        passed = self._pair.counts(rtt_ms)
+        trips = [counts.round_trips for counts in passed] or None
+        sent = passed[1].up_bytes if passed else None
+        return Lap(seconds, cost.wall_seconds, cost.cpu_seconds, servers, cost.peak_bytes, over_idle, trips, sent)
 
     def _differences(self, corpus: Corpus, users: list[str]) -> Counter[str]:
         found: Counter[str] = Counter()

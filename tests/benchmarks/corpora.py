@@ -95,6 +95,12 @@ CORPORA: Final = {
 }
 
 
+def named(name: str) -> Corpus:
+    """Return the corpus of a name as :meth:`Corpus.cut` makes them: ``small``, ``small/20``."""
+    whole, _, parts = name.partition("/")
+    return CORPORA[whole].cut(1 / float(parts)) if parts else CORPORA[whole]
+
+
 def write(corpus: Corpus, mail: Path) -> None:
     """Write every account of ``corpus`` as ``mail/USER/Maildir``."""
     for user in corpus.users:

@@ -33,7 +33,7 @@ def main(order: Path) -> None:
     wanted = json.loads(order.read_text())
     profile = cProfile.Profile() if wanted["profile"] else None
     gc.collect()
-    idle = _status("VmRSS")
+    idle = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew, proc(5)
     begun = time.monotonic()
     if profile is not None:
@@ -43,34 +43,44 @@ def main(order: Path) -> None:
     seconds = time.monotonic() - begun
     if profile is not None:
         pstats.Stats(profile).sort_stats("tottime").print_stats(SHOWN)
-    print(json.dumps({"seconds": seconds, "over_idle_bytes": _status("VmHWM") - idle}))
+    peak = status("VmHWM")
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "over_idle_bytes": peak - idle}))
 
 
 def _copy_all(wanted: dict) -> None:
     with LedgerFile(Path(wanted["ledger"])) as ledger:
         if wanted["lanes"] == 1:  # in this thread: a profile sees only its own
             for pair in wanted["pairs"]:
-                _copy(ledger, *pair)
+                _copy(ledger, wanted["connections"], *pair)
             return
         with ThreadPoolExecutor(wanted["lanes"]) as pool:
-            for done in [pool.submit(_copy, ledger, *pair) for pair in wanted["pairs"]]:
+            for done in [pool.submit(_copy, ledger, wanted["connections"], *pair) for pair in wanted["pairs"]]:
                 done.result()
 
 
-def _copy(ledger: LedgerFile, source: dict, target: dict) -> None:
-    limits = Limits()
-    with ImapSource(_endpoint(source), limits) as reader, ImapTarget(_endpoint(target), limits) as writer:
+def _copy(ledger: LedgerFile, connections: int | None, source: dict, target: dict) -> None:
+    limits = Limits(connections=connections)
+
+    def sessions() -> tuple[ImapSource, ImapTarget]:
+        return ImapSource(_endpoint(source), limits), ImapTarget(_endpoint(target), limits)
+
+    reader, writer = sessions()
+    with reader, writer:
         book = ledger.account(source["user"], target["user"])
-        result = run_pass(reader, writer, book, policy=CopyPolicy(), sink=Silence(), limits=limits, stop=NeverStop())
+        result = run_pass(
+            reader, writer, book,
+            policy=CopyPolicy(), sink=Silence(), limits=limits, stop=NeverStop(), more=sessions,
+        )  # fmt: skip
     if result.error is not None or not result.is_balanced:
         raise RuntimeError(f"{source['user']}: {result.error} {result.totals} of {result.listed}")
 
 
 def _endpoint(account: dict) -> Endpoint:
-    return Endpoint(account["host"], account["port"], "plain", account["user"], Secret(account["password"]))
+    return Endpoint(account["host"], account["port"], account["security"], account["user"], Secret(account["password"]),
+                    ca_file=account["certificate"])  # fmt: skip
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024

@@ -22,6 +22,7 @@ class Errand:
     target: Account
     target_config: Path  # of the target's Dovecot, which dsync writes to directly
     folder: Path
+    certificates: tuple[Path | None, Path | None] = (None, None)  # of source and target, where they speak TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,12 @@ class Peer:
 
 
 def _mbsync(errand: Errand) -> list[str]:
-    def store(name: str, account: Account) -> str:
+    def store(name: str, account: Account, certificate: Path | None) -> str:
+        security = f"IMAPS\nCertificateFile {certificate}" if certificate else "None"
+        host = "localhost" if certificate else account.host  # it compares names only, no addresses
         return (
-            f"IMAPStore {name}\nHost {account.host}\nPort {account.port}\nUser {account.user}\n"
-            f"Pass {account.password}\nSSLType None\nAuthMechs LOGIN\n\n"
+            f"IMAPStore {name}\nHost {host}\nPort {account.port}\nUser {account.user}\n"
+            f"Pass {account.password}\nSSLType {security}\nAuthMechs LOGIN\n\n"
         )
 
     channel = (
@@ -52,7 +55,9 @@ def _mbsync(errand: Errand) -> list[str]:
         f"CopyArrivalDate yes\nSyncState {errand.folder}/\n"
     )
     config = errand.folder / "mbsyncrc"
-    config.write_text(store("source", errand.source) + store("target", errand.target) + channel)
+    config.write_text(
+        "".join(map(store, ("source", "target"), (errand.source, errand.target), errand.certificates)) + channel
+    )
     return ["mbsync", "-q", "-c", str(config), "all"]
 
 
@@ -64,6 +69,8 @@ def _dsync(errand: Errand) -> list[str]:
         # without it each message costs a round trip
         "mail_prefetch_count": "200",
     }  # fmt: skip
+    if errand.certificates[0]:
+        settings |= {"imapc_ssl": "imaps", "imapc_ssl_verify": "no"}
     chosen = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
     return ["doveadm", "-c", str(errand.target_config), *chosen, "backup", "-R", "-u", errand.target.user, "imapc:"]
 

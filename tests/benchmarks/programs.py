@@ -28,7 +28,8 @@ class Cost(NamedTuple):
 def run(argv: Sequence[str | Path], folder: Path, seconds: float = PATIENCE_SECONDS) -> Cost:
     """Run ``argv`` with its output into ``folder``; it is killed after ``seconds``."""
     kept = folder / "output"
-    environment = {**os.environ, "HOME": str(folder)}
+    # compiled files are used, as those of an installed program are, also where the caller wants none written
+    environment = {**os.environ, "HOME": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
     begun = time.monotonic()
     with kept.open("wb") as output:
         child = subprocess.Popen(

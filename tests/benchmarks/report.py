@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from tests.benchmarks.ceiling import ROUND_TRIPS, Ceiling
 from tests.benchmarks.contests import OUR_LANES, US, Lap, Result
 from tests.benchmarks.corpora import Corpus
+from tests.benchmarks.settings import USUAL, Setting
 
 MIB: Final = 1024 * 1024
 GOAL_SHARE: Final = {"large": 0.7}
@@ -22,10 +23,11 @@ GOAL_MANY_SECONDS: Final = 4.5
 
 @dataclass(slots=True)
 class Cell:
-    """All runs over one corpus at one distance."""
+    """All runs over one corpus at one distance, in one setting of the servers."""
 
     corpus: Corpus
     rtt_ms: int
+    setting: Setting = USUAL
     ceilings: list[Ceiling] = field(default_factory=list)
     results: dict[str, list[Result]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -33,7 +35,7 @@ class Cell:
     @property
     def title(self) -> str:
         """For the table."""
-        return f"{self.corpus.name} {self.rtt_ms} ms"
+        return f"{self.corpus.name} {self.rtt_ms} ms {self.setting.name}".rstrip()
 
 
 class Goal(NamedTuple):
@@ -49,7 +51,11 @@ def _middle(laps: list[Lap], name: str) -> float:
 
 def without_delay(cell: Cell, cells: list[Cell]) -> Cell | None:
     """Return the cell of the same corpus at no distance, where it was measured."""
-    same = [other for other in cells if other.corpus.name == cell.corpus.name and other.rtt_ms == 0]
+    same = [
+        other
+        for other in cells
+        if (other.corpus.name, other.rtt_ms, other.setting) == (cell.corpus.name, 0, cell.setting)
+    ]
     return same[0] if same and same[0].ceilings else None
 
 
@@ -128,7 +134,7 @@ def goals(cells: list[Cell]) -> list[Goal]:
     """Return the goals that these cells can show, met or missed. Cut-down corpora show none: the start weighs more."""
     found = []
     for cell in cells:
-        if cell.results.get(US) and "/" not in cell.corpus.name:
+        if cell.results.get(US) and "/" not in cell.corpus.name and cell.setting == USUAL:
             found += _cell_goals(cell, without_delay(cell, cells))
     return found
 

@@ -3,38 +3,48 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from tests.benchmarks import ceiling, corpora, wire
 from tests.benchmarks.corpora import Corpus
+from tests.benchmarks.settings import USUAL, Setting
 from tests.rigs.base import Account
 from tests.rigs.dovecot import Dovecot
-from tests.rigs.relay import Relay
+from tests.rigs.relay import Counts, Relay
 
 PASSWORD: Final = "crossing"
+FOLDER_VARIABLE: Final = "MAILFERRY_TEST_FOLDER"  # tests/rigs/base.py
 TRIALS: Final = 400  # target accounts; passwd-file is looked at once a second only, so all are there from the start
+CROWDS: Final = 60  # of the corpus many: names are memory, and a child's peak begins at its parent's
 # as most installations start: quota and ACL plugins cost the servers time that is not the copy's
 PLAIN: Final = "mail_plugins =\nprotocol imap {\n  mail_plugins =\n}\n"
 
 
 class Pair:
-    """Source and target, started together; ``with Pair() as pair``."""
+    """Source and target, started together; ``with Pair() as pair``. ``disk`` is where they lie when not in memory."""
 
-    def __init__(self, wanted: list[Corpus]) -> None:
+    def __init__(self, wanted: list[Corpus], setting: Setting = USUAL, disk: Path = Path("/var/tmp")) -> None:
+        self.setting = setting
         names = [user for corpus in wanted for user in corpus.users]
         trials = [f"t{number}" for number in range(TRIALS)]
-        crowd = [f"t{number}-{user}" for number in range(TRIALS) for user in names if user.startswith("many")]
-        self.source = Dovecot(dict.fromkeys(names, PASSWORD), extra=PLAIN)
-        self.target = Dovecot(dict.fromkeys(trials + crowd, PASSWORD), extra=PLAIN)
+        crowd = [f"t{number}-{user}" for number in range(CROWDS) for user in names if user.startswith("many")]
+        with _folder(disk if setting.on_disk else None):
+            self.source = self._server(names)
+            self.target = self._server(trials + crowd)
         self._stack = ExitStack()
         self._relays: dict[tuple[int, int], Relay] = {}
         self._trial = 0
         self._filled: set[str] = set()
         self.ready = self.source.dir / "ready"
+
+    def _server(self, users: list[str]) -> Dovecot:
+        return Dovecot(dict.fromkeys(users, PASSWORD), extra=PLAIN + self.setting.config, tls=self.setting.tls)
 
     def __enter__(self) -> Self:
         with self._stack:  # undone when a start fails
@@ -59,7 +69,7 @@ class Pair:
         self.source.give(mail)
         for user in corpus.users:
             wire.warm(self.source.account(user))
-        apart(ceiling.prepare, corpus, mail, self.ready)
+        apart(ceiling.prepare, corpus, mail, self.ready, "MULTIAPPEND" not in self.setting.without)
 
     def trial(self, corpus: Corpus) -> list[str]:
         """Return the names of target accounts that nobody has used yet, one for each of the corpus."""
@@ -74,9 +84,8 @@ class Pair:
             shutil.rmtree(self.target.dir / "mail" / user, ignore_errors=True)
 
     def accounts(self, corpus: Corpus, users: list[str], rtt_ms: int) -> list[tuple[Account, Account]]:
-        """Return source and target of each account, behind relays of ``rtt_ms`` when that is not 0."""
-        source = self._port(self.source.imap, rtt_ms)
-        target = self._port(self.target.imap, rtt_ms)
+        """Return source and target of each account, behind relays where there is a delay or a rate."""
+        source, target = (self._port(port, rtt_ms) for port in self._ports)
         return [
             (self.source.account(own).through(source), self.target.account(its).through(target))
             for own, its in zip(corpus.users, users, strict=True)
@@ -87,21 +96,43 @@ class Pair:
         for relay in self._both(rtt_ms):
             relay.clear()
 
-    def round_trips(self, rtt_ms: int) -> tuple[int, int] | None:
-        """Return the round trips to source and target since the count began; None where there is no relay."""
-        counted = [relay.counts().round_trips for relay in self._both(rtt_ms)]
-        return (counted[0], counted[1]) if counted else None
+    def counts(self, rtt_ms: int) -> list[Counts]:
+        """Return what passed to source and target since the count began; nothing where there is no relay."""
+        return [relay.counts() for relay in self._both(rtt_ms)]
+
+    @property
+    def certificates(self) -> tuple[Path | None, Path | None]:
+        """Return what source and target prove themselves with, where they speak TLS."""
+        return self.source.certificate, self.target.certificate
+
+    @property
+    def _ports(self) -> list[int]:
+        return [server.imaps if self.setting.tls else server.imap for server in (self.source, self.target)]
 
     def _both(self, rtt_ms: int) -> list[Relay]:
-        ports = (self.source.imap, self.target.imap)
-        return [self._relays[port, rtt_ms] for port in ports if (port, rtt_ms) in self._relays]
+        return [self._relays[port, rtt_ms] for port in self._ports if (port, rtt_ms) in self._relays]
 
     def _port(self, port: int, rtt_ms: int) -> int:
-        if rtt_ms == 0:
+        rate = self.setting.rate
+        if rtt_ms == 0 and not rate:
             return port
         if (port, rtt_ms) not in self._relays:
-            self._relays[port, rtt_ms] = self._stack.enter_context(Relay(port, rtt_ms=rtt_ms))
+            self._relays[port, rtt_ms] = self._stack.enter_context(Relay(port, rtt_ms=rtt_ms, rate=rate))
         return self._relays[port, rtt_ms].port
+
+
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[None]:
+    """Let servers that are made meanwhile keep their mail below ``wanted``, not in memory; None changes nothing."""
+    kept = os.environ.get(FOLDER_VARIABLE)
+    if wanted is not None:
+        os.environ[FOLDER_VARIABLE] = str(wanted)
+    try:
+        yield
+    finally:
+        if wanted is not None:
+            os.environ.pop(FOLDER_VARIABLE)
+            os.environ.update({FOLDER_VARIABLE: kept} if kept else {})
 
 
 def apart(work: Callable[..., object], *arguments: object) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from campaigns.models import Account, Batch
+from campaigns.services import watchdog
 from campaigns.states import AccountState as S
 from tests.browser.conftest import SignIn
 from tests.campaigns.factories import make_batch, put
@@ -58,7 +59,7 @@ def test_the_account_is_without_fault_in_every_look(open_as: SignIn) -> None:
 
 def test_the_page_before_a_deed_is_without_fault_in_every_look(open_as: SignIn) -> None:
     batch = make_batch(60, state=S.READY)
-    look_in_every_way(open_as(is_operator=True), f"/batches/{batch.pk}/confirm?act=go")
+    look_in_every_way(open_as(is_operator=True), f"/batches/{batch.pk}/night")
 
 
 def test_news_come_by_themselves_and_move_neither_focus_nor_boxes_nor_rows(open_as: SignIn) -> None:
@@ -183,3 +184,16 @@ def test_both_pages_read_whole_without_javascript(browser: Browser, live_server:
     page.get_by_role("button", name="Retry", exact=True).click()
     expect(page.locator(".mf-told")).to_contain_text("is tried again.")
     context.close()
+
+
+def test_the_night_and_the_alarms_are_without_fault_in_every_look(open_as: SignIn) -> None:
+    now = timezone.now()
+    batch = make_batch(3, state=S.CUTTING_OVER, go_at=now)
+    batch.accounts.update(locked_at=now - timedelta(hours=1), step="delta", state_since=now)
+    watchdog.look()
+    page = open_as(is_operator=True, is_administrator=True)
+    look_in_every_way(page, f"/batches/{batch.pk}/night")
+    for address in ("/alarms", "/alarms/ways/new?kind=mail", "/"):  # in the last of these looks: narrow and dark
+        page.goto(address)
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -14,6 +14,7 @@ from django.utils import timezone
 from campaigns.models import Account, AccountName, Batch, BatchCount, Campaign, Event, JournalEntry, MovedHour
 from campaigns.services import batches, campaigns, mail_counts, names
 from campaigns.states import AccountState, Owner
+from migrator.recipes import RECIPES
 from tests.campaigns.factories import make_server
 
 S = AccountState
@@ -169,12 +170,13 @@ def _event(account: Account, name: str) -> Event:
 def journal(account: Account, kinds: tuple[str, ...] = ("disable", "delta", "verify", "switch", "enable")) -> None:
     """Give an account a cutover whose steps are all done."""
     began = account.state_since - timedelta(minutes=2)
-    for position, kind in enumerate(kinds):
-        at = began + timedelta(seconds=9 * position)
+    places = {step.kind.value: place for place, step in enumerate(RECIPES[account.campaign.recipe].steps)}
+    for number, kind in enumerate(kinds):
+        at = began + timedelta(seconds=9 * number)
         JournalEntry.objects.create(
             account=account,
             cutover=1,
-            position=position,
+            position=places[kind],
             kind=kind,
             status="done",
             begun_at=at,

@@ -218,7 +218,7 @@ def test_the_page_costs_the_same_queries_for_one_folder_and_for_many(
         folder(large, f"F{number}".encode(), totals={"1": 1}, source_messages=1)
         record("account.retried", actor="dana", account_id=large.pk)
     for account in (small, large):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             operator.get(f"/accounts/{account.pk}")
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from campaigns.bridge import vault
 from campaigns.bridge.lease import release
-from campaigns.models import Account, Batch, Campaign, Event, Server
+from campaigns.models import Account, Batch, Campaign, Event, JournalEntry, Server
 from campaigns.services import accounts, secrets
 from campaigns.services.accounts import Verdict
 from campaigns.services.refusals import Refused
@@ -368,6 +368,21 @@ def test_nobody_is_rolled_back_who_may_be_on_the_target(owner: Owner) -> None:
     with refuses("account.owner_not_source"):
         accounts.resolve(account.pk, Verdict.BACK, actor="anna", reason="I think so")
     assert fresh(account).state == S.ATTENTION
+
+
+@pytest.mark.parametrize("verdict", [Verdict.ON_SOURCE, Verdict.ON_TARGET])
+def test_nobody_is_declared_settled_by_hand_whose_mail_is_still_held(verdict: Verdict) -> None:
+    account = make_account(S.ATTENTION, owner=Owner.UNKNOWN)
+    step = {"account": account, "cutover": account.cutover, "begun_at": timezone.now()}
+    held = JournalEntry.objects.create(**step, position=0, kind="hold", connector="postfix", status="begun")
+    with refuses("account.mail_held"):
+        accounts.resolve(account.pk, verdict, actor="anna", reason="looked with telnet")
+    JournalEntry.objects.filter(pk=held.pk).update(status="done")
+    with refuses("account.mail_held"):
+        accounts.resolve(account.pk, verdict, actor="anna", reason="looked with telnet")
+    JournalEntry.objects.create(**step, position=6, kind="release", connector="postfix", status="done")
+    accounts.resolve(account.pk, verdict, actor="anna", reason="looked with telnet")
+    assert fresh(account).state != S.ATTENTION
 
 
 def test_a_decision_needs_its_reason_and_something_to_decide() -> None:

@@ -16,6 +16,7 @@ from migrator.errors import CATALOGUE
 S = AccountState
 
 CASES = list(itertools.product(S, Owner, Cause, (False, True)))
+ARRIVALS = [(*case, arrives) for case in CASES for arrives in (False, True)]
 NOTHING = Facts()
 LEAST = Facts(since="today at 21:12", locked="today at 21:10")
 ALL = Facts(**{field.name: f"<{field.name}>" for field in fields(Facts)})
@@ -25,9 +26,10 @@ PROTOCOL = re.compile(r"\b(IMAP|POP|SMTP|TLS|UID|LDAP|source|target|cutover|reci
 
 @pytest.mark.parametrize("facts", [LEAST, ALL], ids=["few facts", "all facts"])
 def test_every_account_has_an_answer_in_plain_words(facts: Facts) -> None:
-    for state, owner, cause, is_locked in CASES:
-        answer = answers.answer(answers.situation(state, owner, cause, is_locked=is_locked), facts)
-        assert answer.sentence, (state, owner, cause, is_locked)
+    for state, owner, cause, is_locked, arrives in ARRIVALS:
+        what = answers.situation(state, owner, cause, is_locked=is_locked, arrives_first=arrives)
+        answer = answers.answer(what, facts)
+        assert answer.sentence, (state, owner, cause, is_locked, arrives)
         assert answer.notices
         assert answer.say
         assert answer.not_promised
@@ -37,7 +39,10 @@ def test_every_account_has_an_answer_in_plain_words(facts: Facts) -> None:
 
 
 def test_every_situation_occurs() -> None:
-    met = {answers.situation(state, owner, cause, is_locked=locked) for state, owner, cause, locked in CASES}
+    met = {
+        answers.situation(state, owner, cause, is_locked=locked, arrives_first=arrives)
+        for state, owner, cause, locked, arrives in ARRIVALS
+    }
     assert met == set(Situation)
 
 
@@ -67,6 +72,17 @@ def test_a_state_means_this_to_its_user(
     state: AccountState, owner: Owner, cause: Cause, is_locked: bool, situation: Situation
 ) -> None:
     assert answers.situation(state, owner, cause, is_locked=is_locked) is situation
+
+
+@pytest.mark.req("S-115")
+def test_who_arrived_before_their_old_mail_is_told_to_have_new_mail_only() -> None:
+    for state in (S.CHECKING, S.STAGING, S.READY, S.FAILED, S.EXCLUDED):
+        what = answers.situation(state, Owner.TARGET, Cause.NONE, is_locked=False, arrives_first=True)
+        assert answers.answer(what, LEAST).sentence.startswith("New mail only")
+    coming = answers.situation(S.CUTTING_OVER, Owner.TARGET, Cause.NONE, is_locked=True, arrives_first=True)
+    assert coming is Situation.OLD_MAIL_COMES
+    moved = answers.situation(S.DONE, Owner.TARGET, Cause.NONE, is_locked=False, arrives_first=True)
+    assert moved is Situation.MOVED
 
 
 def test_a_line_is_left_out_when_what_it_names_is_not_known() -> None:

@@ -308,6 +308,7 @@ def test_the_page_costs_the_same_queries_for_five_accounts_and_for_a_hundred(
             operator.get(f"/batches/{batch.pk}")
 
 
+@pytest.mark.long
 def test_news_cost_the_same_queries_too(operator: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     batch = mixed(110)
     rows = ",".join(str(pk) for pk in batch.accounts.values_list("pk", flat=True)[:100])
@@ -315,6 +316,7 @@ def test_news_cost_the_same_queries_too(operator: Client, django_assert_num_quer
         operator.get(f"/batches/{batch.pk}/live?rows={rows}")
 
 
+@pytest.mark.long
 def test_a_page_of_a_hundred_rows_is_small_on_the_wire(operator: Client) -> None:
     batch = mixed(110)
     html = operator.get(f"/batches/{batch.pk}").content
@@ -401,22 +403,26 @@ def test_what_nobody_notices_is_done_at_once(
     assert event_names(batch=batch, name=name) == [name]
 
 
-def test_to_say_go_asks_back_and_names_what_users_notice(operator: Client) -> None:
+def test_to_say_go_leads_to_the_page_of_the_night_which_names_what_users_notice(operator: Client) -> None:
     batch = make_batch(3, state=S.READY)
     page = act(operator, batch, act="go")
-    assert "Say go for 3 accounts?" in page
+    assert "Say go for 3 accounts" in page
     assert "locked out for a short while" in page
     assert "withdraw the go" in page
     batch.refresh_from_db()
     assert batch.go_at is None
-    assert "You said go." in act(operator, batch, act="go", sure="1", number="3")
+    assert operator.get(f"/batches/{batch.pk}/confirm?act=go")["Location"] == f"/batches/{batch.pk}/night"
+    told = operator.post(f"/batches/{batch.pk}/night", {"number": "3"}, follow=True).content.decode()
+    assert "You said go." in told
     batch.refresh_from_db()
     assert batch.go_at is not None
 
 
 def test_what_the_service_refuses_is_told(operator: Client) -> None:
     batch = make_batch(2, state=S.READY, go_at=timezone.now())
-    assert "Somebody has said go already." in act(operator, batch, act="go", sure="1", number="2")
+    answer = operator.post(f"/batches/{batch.pk}/night", {"number": "2"})
+    assert answer.status_code == 422
+    assert "Somebody has said go already." in answer.content.decode()
     page = act(operator, batch, act="approve", sure="1", number="2")
     assert "This batch does not wait for its first accounts." in page
 
@@ -428,14 +434,14 @@ def test_the_first_few_are_approved(operator: Client) -> None:
 
 
 def test_more_than_fifty_need_the_number_typed(operator: Client) -> None:
-    batch = make_batch(60, state=S.READY)
-    assert "Type 60 to confirm" in act(operator, batch, act="go")
-    answer = operator.post(f"/batches/{batch.pk}/act", {"act": "go", "sure": "1", "number": "60", "typed": "6"})
+    batch = make_batch(60, state=S.READY, canary=1, cutovers_begun=1, go_at=timezone.now())
+    assert "Type 60 to confirm" in act(operator, batch, act="approve")
+    answer = operator.post(f"/batches/{batch.pk}/act", {"act": "approve", "sure": "1", "number": "60", "typed": "6"})
     assert answer.status_code == 422
     assert 'value="6"' in answer.content.decode()
     batch.refresh_from_db()
-    assert batch.go_at is None
-    assert "You said go." in act(operator, batch, act="go", sure="1", number="60", typed="60")
+    assert batch.canary_passed_at is None
+    assert "The others follow." in act(operator, batch, act="approve", sure="1", number="60", typed="60")
 
 
 # Acts for accounts

@@ -6,14 +6,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from django.db import connection
 
 from campaigns.bridge.lease import LeaseLost, release
 from campaigns.bridge.ledger import OrmLedger
-from campaigns.models import Account, LedgerFolder, LedgerLeaf, LeftBehindMessage
+from campaigns.models import (
+    Account,
+    LedgerFolder,
+    LedgerLeaf,
+    LeftBehindMessage,
+    MessageNames,
+    SendingMessage,
+    SieveScript,
+)
 from migrator.errors import MigratorError
-from migrator.transfer.ledger import FIRST_PREVIOUS, FolderState, Leaf
+from migrator.stores.base import MessageName
+from migrator.transfer.ledger import FIRST_PREVIOUS, FolderState, Leaf, ScriptState, Sending
 from tests.campaigns.crossings import claim, make_account, make_batch, make_campaign
-from tests.contracts.ledger import FOLDER, SOURCE, TARGET, LedgerContract, Reopen, chain, record, row
+from tests.contracts.ledger import FOLDER, SOURCE, TARGET, FullLedgerContract, ReopenFull, chain, record, row
 
 pytestmark = pytest.mark.django_db
 
@@ -23,9 +33,9 @@ def account() -> Account:
     return make_account(make_batch(make_campaign()))
 
 
-class TestOrmLedger(LedgerContract):
+class TestOrmLedger(FullLedgerContract):
     @pytest.fixture
-    def reopen(self, account: Account) -> Reopen:
+    def reopen(self, account: Account) -> ReopenFull:
         return lambda: OrmLedger(claim(account))
 
 
@@ -36,21 +46,28 @@ def writes(ledger: OrmLedger) -> list[Callable[[], None]]:
         lambda: ledger.begin([FolderState(FOLDER, FOLDER, 7)]),
         lambda: ledger.commit(leaves=leaves, states=[state], left_behind=[row(5)]),
         lambda: ledger.commit(resolved=[(FOLDER, 7, 5)]),
+        lambda: ledger.note_names([MessageName(FOLDER, 7, 1, b"a")]),
+        lambda: ledger.note_scripts([ScriptState(b"a", b"a")]),
+        lambda: ledger.note_sending(Sending(FOLDER, 7, 1, bytes(32))),
+        lambda: ledger.clear_sending(Sending(FOLDER, 7, 5, bytes(32))),
     ]
 
 
 def stored() -> list[int]:
-    return [model.objects.count() for model in (LedgerFolder, LedgerLeaf, LeftBehindMessage)]
+    models = (LedgerFolder, LedgerLeaf, LeftBehindMessage, MessageNames, SendingMessage, SieveScript)
+    return [model.objects.count() for model in models]
 
 
 def test_a_worker_whose_lease_went_to_another_writes_nothing(account: Account) -> None:
     zombie = OrmLedger(claim(account))
-    OrmLedger(claim(account)).commit(left_behind=[row(5)])
+    current = OrmLedger(claim(account))
+    current.commit(left_behind=[row(5)])
+    current.note_sending(Sending(FOLDER, 7, 5, bytes(32)))
     before = stored()
     for write in writes(zombie):
         with pytest.raises(LeaseLost):
             write()
-    assert stored() == before == [1, 0, 1]
+    assert stored() == before == [1, 0, 1, 0, 1, 0]
     account.refresh_from_db()
     assert (account.ledger_source, account.ledger_target) == ("", "")
 
@@ -61,7 +78,7 @@ def test_a_worker_that_gave_its_lease_back_writes_nothing(account: Account) -> N
     for write in writes(OrmLedger(lease)):
         with pytest.raises(LeaseLost):
             write()
-    assert stored() == [0, 0, 0]
+    assert stored() == [0, 0, 0, 0, 0, 0]
 
 
 def test_ledgers_of_two_accounts_do_not_mix(account: Account) -> None:
@@ -108,3 +125,35 @@ def test_a_commit_of_many_folders_takes_few_statements(
     with django_assert_max_num_queries(12):
         ledger.commit(leaves=[leaf], states=[replace(states[7], leaves=1, tip=leaf.digest)], left_behind=[row(3)])
     assert len(ledger.states()) == 300
+
+
+def test_numbers_told_again_in_any_order_stand_once_and_in_order(account: Account) -> None:
+    ledger = OrmLedger(claim(account))
+    ledger.note_names([MessageName(FOLDER, 7, uid, b"first %d" % uid) for uid in range(1, 8_001)])
+    ledger.note_names([MessageName(FOLDER, 7, uid, b"again %d" % uid) for uid in (9_000, 4_999, 5_002, 2)])
+    found = list(ledger.message_names())
+    assert [name.uid for name in found] == [*range(1, 8_001), 9_000]
+    assert [name.uid for name in found if name.name.startswith(b"again")] == [2, 4_999, 5_002, 9_000]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_intent_to_send_waits_for_the_disk_and_then_all_is_as_before(account: Account) -> None:
+    seen: dict[str, str] = {}
+    # SQLite: 2 is FULL. PostgreSQL waits for the disk at every commit, unless somebody told it not to.
+    asked, full = ("PRAGMA synchronous", "2") if connection.vendor == "sqlite" else ("SHOW synchronous_commit", "on")
+
+    def flushing() -> str:
+        assert connection.connection is not None
+        (level,) = connection.connection.execute(asked).fetchone()
+        return str(level)
+
+    def watch(run: Callable[..., object], sql: str, *rest: object) -> object:
+        if sql.startswith("INSERT"):
+            seen["during"] = flushing()
+        return run(sql, *rest)
+
+    ledger = OrmLedger(claim(account))
+    before = flushing()
+    with connection.execute_wrapper(watch):
+        ledger.note_sending(Sending(FOLDER, 7, 5, bytes(32)))
+    assert (before, seen["during"], flushing()) == (before, full, before)

@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from campaigns import tasks
 from campaigns.bridge import vault
 from campaigns.management import shell
-from campaigns.models import Account, AllowedAddress, Batch, Campaign, Connector, Event, Server
+from campaigns.management.commands import batch as batch_command
+from campaigns.models import Account, AllowedAddress, Batch, Campaign, Connector, Event, GoSaid, Server
+from campaigns.selectors import stories
 from campaigns.services import preflights
+from campaigns.services.refusals import SENTENCES
 from campaigns.states import AccountState, Owner
 from migrator.errors import MigratorError, Side
 from migrator.preflight import Failure
@@ -316,6 +320,29 @@ def test_a_batch_is_planned_started_sent_off_and_held_back(operator: Shell, batc
     ]  # fmt: skip
 
 
+def test_nobody_says_go_past_what_is_needed_without_a_reason(operator: Shell, batch: Batch) -> None:
+    Campaign.objects.update(recipe="switching")  # a person locks everybody out
+    operator.run("batch", "start", "the move")
+    with pytest.raises(SystemExit):
+        operator.run("batch", "go", "the move")
+    assert "  Alarms: Nobody has read a test alarm" in operator.err
+    assert "Batch 1: Something that is needed before anybody says go is not well." in operator.err
+    batch.refresh_from_db()
+    assert batch.go_at is None
+    assert operator.run("batch", "go", "the move", "--despite", "the pager is away") == "Batch 1 goes.\n"
+    said = Event.objects.get(name="batch.go")
+    assert (said.data["despite"], GoSaid.objects.get().findings[0]["is_well"]) == ("the pager is away", False)
+    assert stories.story(said).endswith("Something that is needed was not well. Reason: the pager is away")
+
+
+def test_a_reason_that_nobody_needed_is_not_kept(operator: Shell, batch: Batch) -> None:
+    operator.run("batch", "start", "the move")
+    assert operator.run("batch", "go", "the move", "--despite", "as every night") == "Batch 1 goes.\n"
+    said = Event.objects.get(name="batch.go")
+    assert "despite" not in said.data
+    assert "was not well" not in stories.story(said)
+
+
 def test_what_one_batch_refuses_does_not_keep_the_others_back(operator: Shell, batch: Batch) -> None:
     operator.run("import_list", "the move", operator.write("more.tsv", "Name\tPassword\nemil\tpw\n"))
     operator.run("batch", "start", "the move", "1")
@@ -394,6 +421,44 @@ def test_a_held_user_is_let_back_and_a_doubtful_one_is_decided_about(operator: S
     put(account("bert"), S.ATTENTION, owner=Owner.UNKNOWN)
     operator.run("account", "resolve", "the move", "bert", "--verdict", "on_target", "--reason", "seen by hand")
     assert (account("bert").state, account("bert").owner) == (S.DONE, Owner.TARGET)
+
+
+def test_who_has_moved_is_taken_back_and_a_batch_its_first_few_before_all_others(operator: Shell, batch: Batch) -> None:
+    for name in ("anna", "bert", "carl"):
+        put(account(name), S.DONE)
+    operator.run("account", "take-back", "the move", "anna", "--reason", "asked for it")
+    assert account("anna").state == S.ROLLING_BACK
+    with pytest.raises(SystemExit):
+        operator.run("batch", "take-back", "the move", "1", "--reason", "too slow")
+    assert operator.err == f"Batch 1: {SENTENCES['return.first_few']}\n"
+    said = operator.run("batch", "take-back", "the move", "1", "--first", "1", "--reason", "too slow")
+    assert said == "Batch 1: 1 accounts are taken back to the source.\n"
+    assert {name: account(name).state for name in ("bert", "carl")} == {"bert": S.ROLLING_BACK, "carl": S.DONE}
+
+
+def test_a_way_back_that_is_refused_to_one_batch_keeps_no_other_from_it(
+    operator: Shell, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.run("import_list", "the move", operator.write("more.tsv", "Name\tPassword\nemil\tpw\n"))
+    put(account("emil"), S.DONE)
+    woken: list[bool] = []
+    monkeypatch.setattr(batch_command, "wake", lambda: woken.append(True))
+    asking = ("batch", "take-back", "the move", "1", "2", "--first", "1", "--reason", "too slow")
+    with pytest.raises(SystemExit) as ended:
+        operator.run(*asking)  # nobody of the first has moved
+    assert (ended.value.code, woken) == (1, [True])
+    assert operator.err == f"Batch 1: {SENTENCES['return.nobody']}\n"
+    assert operator.out == "Batch 2: 1 accounts are taken back to the source.\n"
+    assert account("emil").state == S.ROLLING_BACK
+
+
+def test_a_way_back_that_is_refused_to_every_account_is_no_success(operator: Shell, batch: Batch) -> None:
+    put(account("anna"), S.DONE, source_removed_at=timezone.now())
+    with pytest.raises(SystemExit) as ended:
+        operator.run("batch", "take-back", "the move", "1", "--first", "1", "--reason", "too slow")
+    assert ended.value.code == 1
+    assert operator.err == f"Batch 1, 1 accounts: {SENTENCES['return.retired']}\n"
+    assert account("anna").state == S.DONE
 
 
 def test_what_is_asked_for_wakes_the_clock(

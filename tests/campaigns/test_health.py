@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from pathlib import Path
 
@@ -80,6 +81,21 @@ def test_the_doctor_speaks_of_everything(running: None) -> None:
     names = [finding.name for finding in doctor.everything()]
     assert names == ["settings", "folder", "keys", "space", "database", "broker", "ticker", "workers"]
     assert settings.DATA.exists()
+
+
+def test_programs_that_others_can_write_are_noticed(settings: LazySettings, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    settings.PROGRAMS = tmp_path
+    assert "host files" in [finding.name for finding in doctor.everything() if finding.is_well]
+    tmp_path.chmod(0o777)
+    assert "chmod go-w" in doctor.look_at_host_files().sentence
+
+
+def test_gates_that_do_not_answer_are_noticed(settings: LazySettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        settings.GATES_PORT = line.getsockname()[1]
+        assert "gates" in [finding.name for finding in doctor.everything() if finding.is_well]
+    assert "The gates do not answer" in doctor.look_at_gates().sentence
 
 
 def test_a_misspelt_variable_is_noticed(settings: LazySettings) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from campaigns.models import Campaign, Server
+from campaigns.models import Alarm, Campaign, Server
 from campaigns.selectors import needs
-from campaigns.services import campaigns
+from campaigns.services import alarms, campaigns, watchdog
 from campaigns.states import AccountState
 from tests.campaigns import scenes
 from tests.campaigns.factories import make_account, make_batch, make_campaign, make_server, make_user, make_worker
@@ -115,3 +116,19 @@ def test_home_costs_the_same_with_many_accounts_and_renews_itself(
     assert part["X-Live-At"]
     assert part.content.decode().lstrip().startswith('<div id="home"')
     assert Server.objects.count() == 2
+
+
+def test_who_is_locked_out_longer_than_allowed_stands_first(client: Client) -> None:
+    account = make_account(S.ATTENTION, owner="unknown", locked_at=timezone.now() - timedelta(hours=1))
+    found = needs.now_needed()
+    (late,) = found.late
+    assert (late.kind, late.accounts, late.first, late.alarm) == ("locked_out", 1, account.pk, None)
+    client.force_login(make_user(is_operator=True))
+    page = client.get("/").content.decode()
+    sections = re.findall(r'aria-labelledby="(h-\w+)"', page)
+    assert sections[0] == "h-late"
+    assert "No alarm was raised yet." in page
+    watchdog.look()
+    assert "Nobody has seen the alarm." in client.get("/").content.decode()
+    alarms.acknowledge(Alarm.objects.get().pk, actor="anna")
+    assert "anna has seen the alarm." in client.get("/").content.decode()

@@ -442,3 +442,25 @@ def test_a_server_that_an_account_was_given_stays_when_the_list_does_not_speak_o
     assert fates(found) == [Fate.SAME]
     assert not found.gone
     assert lists.account("anna").source == branch
+
+
+@pytest.mark.req("S-92")
+def test_a_list_of_plain_names_moves_to_a_second_domain_by_appending_it_to_each(lists: Lists) -> None:
+    given = ["anna\tpw", "bert\tpw", "carl@old.test\tpw"]
+    lists.take_in(*given, reading=Reading(target_domain="second.test"), cutting=Cutting(is_by_domain=True))
+    rows = Account.objects.order_by("pk").values_list("source_login", "target_login", "batch__name")
+    golden = [
+        ("anna", "anna@second.test", "1 second.test"),
+        ("bert", "bert@second.test", "1 second.test"),
+        ("carl@old.test", "carl@old.test", "2 old.test"),
+    ]
+    assert list(rows) == golden
+
+
+def test_batches_by_domain_keep_the_order_of_the_list_and_their_size(lists: Lists) -> None:
+    given = [f"u{number}@{'a' if number % 2 else 'b'}.test\tpw" for number in range(7)]
+    done = lists.take_in(*given, cutting=Cutting(size=2, is_by_domain=True))
+    told = [[one.source_login for one in batch.accounts.order_by("pk")] for batch in done.batches]
+    assert told == [
+        ["u0@b.test", "u2@b.test"], ["u4@b.test", "u6@b.test"], ["u1@a.test", "u3@a.test"], ["u5@a.test"],
+    ]  # fmt: skip

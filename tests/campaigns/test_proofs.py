@@ -93,6 +93,7 @@ def test_an_account_that_a_worker_has_is_named_and_not_proved() -> None:
     assert (found.holds, found.totals.balanced, found.totals.at_work) == (True, 0, 1)
 
 
+@pytest.mark.long
 def test_an_account_that_a_worker_takes_meanwhile_is_not_called_balanced() -> None:
     _, (anna,) = copied(ANNA)
     lines = proofs.take_account(anna, actor=make_user(is_operator=True))
@@ -147,6 +148,7 @@ PLANTS: list[tuple[Callable[[Town], None], str]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("plant", "code"), PLANTS, ids=lambda one: getattr(one, "__name__", ""))
 @pytest.mark.parametrize("is_governed", [True, False])
 def test_a_planted_loss_keeps_an_account_from_being_done(plant: Any, code: str, is_governed: bool) -> None:
@@ -242,6 +244,7 @@ def test_the_account_page_offers_the_proof_to_those_who_may_take_it() -> None:
     assert f'action="/accounts/{anna.pk}/proof"' not in client(is_helpdesk=True).get(f"/accounts/{anna.pk}").text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("accounts", [12, 120])
 def test_the_page_asks_the_database_a_few_things_however_many_accounts_there_are(
     accounts: int, django_assert_num_queries: Any

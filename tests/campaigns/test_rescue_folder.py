@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from campaigns.services import accounts
 from campaigns.services.accounts import Verdict
 from campaigns.states import AccountState
 from migrator.entries import Kind
-from migrator.journal import EntryStatus
+from migrator.errors import Side
+from migrator.journal import EntryStatus, StepKind
 from migrator.rescue.folder import RescueFolder, Room
 from migrator.rescue.work import Rescued, Way
 from migrator.rescue.work import rescue as put_on_their_sides
@@ -141,6 +143,16 @@ def saved_by(account: Account) -> list[Rescued]:
     if not (path / "rescue.json").exists():
         return []
     return list(put_on_their_sides(RescueFolder(path, vault.vault().fernet()), registries=REGISTRIES))
+
+
+def test_a_rescue_knows_by_which_steps_each_moved_though_the_batch_has_others_since() -> None:
+    town, (anna, _) = make(ANNA, BERTA)
+    town.work()
+    folder = folder_of(anna)
+    batch = folder.batch()
+    steps = tuple(step for step in batch.recipe.steps if step.kind is not StepKind.VERIFY)
+    folder.write_batch(replace(batch, recipe=replace(batch.recipe, steps=steps)))
+    assert [(one.way, one.side) for one in saved_by(anna)] == [(Way.FORWARD, Side.TARGET)] * 2
 
 
 def died(town: Town) -> None:

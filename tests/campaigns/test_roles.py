@@ -10,8 +10,9 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
-from campaigns.models import Account, AllowedAddress, Batch, Campaign, Connector, Server, User
+from campaigns.models import Account, Alarm, AlarmChannel, AllowedAddress, Batch, Campaign, Connector, Server, User
 from campaigns.services import drafts, proofs
 from tests.campaigns import scenes
 from tests.campaigns.factories import make_user
@@ -67,6 +68,10 @@ log                     -    -    yes  -    yes  yes
 log_csv                 -    -    yes  -    yes  -
 campaigns               -    -    yes  -    yes  yes
 campaign_settings       -    -    yes  -    -    -
+campaign_steps          -    -    yes  -    -    -
+campaign_copying        -    -    yes  -    -    -
+campaign_folders        -    -    yes  -    -    -
+account_copying         -    -    yes  -    -    -
 campaign_copy           -    -    yes  -    -    -
 campaign_pause          -    -    yes  -    -    -
 campaign_resume         -    -    yes  -    -    -
@@ -88,9 +93,33 @@ import_refused          -    -    yes  -    -    -
 batches                 -    -    yes  -    yes  yes
 batch                   -    -    yes  -    yes  yes
 batch_live              -    -    yes  -    yes  yes
+account_back            -    -    yes  -    -    -
+account_back_go         -    -    yes  -    -    -
+account_back_look       -    -    yes  -    -    -
+batch_after             -    -    yes  -    yes  yes
+batch_back              -    -    yes  -    -    -
+batch_back_go           -    -    yes  -    -    -
+batch_back_look         -    -    yes  -    -    -
+retirement_approve      -    -    yes  -    yes  -
+retirement_ask          -    -    yes  -    -    -
+retirement_withdraw     -    -    yes  -    yes  -
 batch_act               -    -    yes  -    -    -
 batch_confirm           -    -    yes  -    -    -
 batch_csv               -    -    yes  -    yes  -
+batch_survey            -    -    yes  -    yes  yes
+batch_survey_live       -    -    yes  -    yes  yes
+batch_survey_csv        -    -    yes  -    yes  -
+night                   -    -    yes  -    yes  yes
+night_try               -    -    yes  -    -    -
+alarms                  -    -    yes  -    -    yes
+alarm                   -    -    yes  -    -    yes
+channel_new             -    -    -    -    -    yes
+channel                 -    -    -    -    -    yes
+channel_test            -    -    yes  -    -    yes
+channel_remove          -    -    -    -    -    yes
+batch_survey_ask        -    -    yes  -    -    -
+batch_ldif              -    -    yes  -    yes  yes
+batch_ldif_file         -    -    yes  -    yes  -
 batch_proof             -    -    yes  -    yes  yes
 batch_manifest          -    -    yes  -    yes  -
 account_manifest        -    -    yes  -    yes  -
@@ -107,6 +136,16 @@ batch_plan              -    -    yes  -    -    -
 batch_split             -    -    yes  -    -    -
 batch_go_on             -    -    yes  -    -    -
 demo_room               -    -    yes  -    -    -
+batch_by_hand           -    -    yes  -    yes  yes
+batch_by_hand_look      -    -    yes  -    -    -
+batch_by_hand_record    -    -    yes  -    -    -
+batch_by_hand_withdraw  -    -    yes  -    -    -
+campaign_places         -    -    yes  -    -    yes
+campaign_programs       -    -    yes  -    yes  yes
+campaign_old_clients    -    -    yes  -    yes  yes
+campaign_old_clients_csv -   -    yes  -    yes  -
+campaign_old_clients_forget - -   yes  -    -    -
+campaign_advice         -    -    yes  -    yes  yes
 """
 PEOPLE = ("stranger", "nobody", "operator", "helpdesk", "manager", "administrator")
 LINES = [line.split() for line in TABLE.strip().splitlines()]
@@ -132,7 +171,14 @@ def ids(settings: Any) -> dict[str, Any]:
     proofs.make_key()  # else there is none to hand out
     campaign = scenes.platform(12)
     connector = Connector.objects.create(room="directory", kind="sql", name="staff", options={"driver": "sqlite"})
+    # else its batches have no files for ldapmodify
+    route = Connector.objects.create(room="route", kind="ldap", name="people")
+    Campaign.objects.filter(pk=campaign.pk).update(route=route)
+    hook = {"kind": "webhook", "options": {"url": "https://pager.example.test/"}, "changed_at": timezone.now()}
+    channel = AlarmChannel.objects.create(name="pager", **hook)
     rows = {
+        "alarm_id": Alarm.objects.create(kind="test", channel=channel, code="1", raised_at=timezone.now()),
+        "channel_id": channel,
         "campaign_id": campaign,
         "batch_id": Batch.objects.all()[1],
         "account_id": Account.objects.all()[0],
@@ -141,7 +187,8 @@ def ids(settings: Any) -> dict[str, Any]:
         "user_id": make_user(is_helpdesk=True),
         "address_id": AllowedAddress.objects.create(host="mail.example.test"),
     }
-    return {name: row.pk for name, row in rows.items()} | {"token": "nothing", "act": "retry"}
+    found = {"token": "nothing", "act": "retry", "position": 0, "step": 4}
+    return {name: row.pk for name, row in rows.items()} | found
 
 
 def ask(client: Client, name: str, ids: dict[str, Any]) -> HttpResponse:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from campaigns.bridge.lease import Lease, LeaseKind, LeaseLost, StopReason
 from campaigns.models import Account, Batch, Campaign, Event, JournalEntry, LedgerFolder, Run, Server
-from campaigns.services import accounts, runs, scheduling, secrets
+from campaigns.services import accounts, one_run, runs, scheduling, secrets
 from campaigns.services.accounts import Verdict
 from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
@@ -23,7 +23,7 @@ from migrator.errors import MigratorError, Side
 from migrator.recipes import RECIPES, OnFailure
 from migrator.secret import Secret
 from migrator.testing import FakeClock, FaultKind
-from migrator.testing.connectors import REGISTERED
+from migrator.testing.connectors import REGISTERED, RegisteredRoute
 from tests.campaigns.crossings import claim
 from tests.campaigns.factories import make_user
 from tests.campaigns.towns import SAMPLE, WORK, Town, afresh, seeded
@@ -287,7 +287,7 @@ def test_a_slice_ends_between_bundles_and_the_next_goes_on_there(monkeypatch: py
             self.wait(1.0)
             return super().monotonic()
 
-    monkeypatch.setattr(runs, "SLICE_SECONDS", 12.0)
+    monkeypatch.setattr(one_run, "SLICE_SECONDS", 12.0)
     town = Town(is_governed=False)
     town.clock = Ticking(timezone.now().timestamp())
     town.batch_fields |= {"ready_seconds": 3600, "cutover_seconds": 10**6}
@@ -487,6 +487,34 @@ def test_a_recipe_that_stays_held_keeps_the_user_locked_out_until_somebody_decid
     town.work()
     town.assert_crossed(anna)
     town.assert_back(berta, S.FAILED)
+
+
+@pytest.mark.req("S-120")
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_who_stays_held_because_the_switch_was_refused_may_go_on_or_back(
+    monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    monkeypatch.setitem(RECIPES, "classic", replace(RECIPES["classic"], on_failure=OnFailure.STAY_HELD))
+    town = Town(verify_level="digest", recipe="classic")
+    town.accept()
+    (account,) = town.move_in(ANNA)
+
+    def refused(*words: object) -> None:
+        raise MigratorError("directory.changed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RegisteredRoute, "replace", refused)
+        town.work()
+    assert now_at(account) == ("held", "source", "directory.changed")
+    town.source.mailboxes[ANNA].deliver("INBOX", body("came while they were held"))
+    if goes_on:
+        accounts.retry(account.pk, actor=STAFF)
+        town.work()
+        town.assert_crossed(account)
+    else:
+        accounts.roll_back(account.pk, actor=STAFF)
+        town.work()
+        town.assert_back(account, S.FAILED)
 
 
 def test_a_person_who_stops_a_night_gets_the_user_back_and_the_account_rests() -> None:

@@ -11,6 +11,7 @@ from tests.campaigns.factories import figures
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.long
 def test_the_figures_of_a_scene_are_those_of_its_accounts() -> None:
     campaign = scenes.platform(50)
     finished, tonight, planned = [figures(batch) for batch in campaign.batches.order_by("number")]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
 
 from campaigns.bridge import vault
-from campaigns.models import Account, AllowedAddress, Event, Server, User
+from campaigns.models import Account, AllowedAddress, Batch, Event, Server, User
 from campaigns.selectors import servers as selector
-from campaigns.services import addresses, trials
+from campaigns.services import addresses, campaigns, trials
 from campaigns.services.refusals import Refused
 from campaigns.states import Family
 from migrator.preflight.probe import Finding, Look, Outcome
@@ -270,3 +272,115 @@ def test_an_address_goes_unless_something_could_not_be_reached_without_it(admin:
     page = admin.post(f"/servers/addresses/{AllowedAddress.objects.get().pk}/remove", follow=True)
     assert "Change that first" in page.text
     assert AllowedAddress.objects.count() == 1
+
+
+def kind_form(**fields: Any) -> dict[str, Any]:
+    return {"name": "Old mail", "max_lanes": "8", **fields}
+
+
+@pytest.mark.parametrize(
+    ("kind", "security", "port"),
+    [
+        ("pop3", "tls", 995),
+        ("pop3", "starttls", 110),
+        ("smtp", "tls", 465),
+        ("smtp", "plain", 25),
+        ("lmtp", "plain", 24),
+    ],
+)
+def test_a_server_of_another_kind_has_its_usual_port(admin: Client, kind: str, security: str, port: int) -> None:
+    form = kind_form(host="mail.example.org", port="", security=security)
+    assert admin.post(f"/servers/new?kind={kind}", form).status_code == 302
+    server = Server.objects.get()
+    assert (server.kind, server.port, server.admin_login) == (kind, port, "")
+    assert AllowedAddress.objects.get().host == "mail.example.org"
+
+
+def test_an_administrator_opens_mailboxes_by_pop3_but_not_by_a_way_of_imap(admin: Client) -> None:
+    form = kind_form(host="mail.example.org", port="", security="tls", **ADMIN, admin_access="{user}*{admin}")
+    assert admin.post("/servers/new?kind=pop3", form).status_code == 302
+    assert Server.objects.get().admin_access == "{user}*{admin}"
+    refused = admin.post("/servers/new?kind=pop3", form | {"name": "Another", "admin_access": "proxyauth"})
+    assert refused.status_code == 422
+    assert "admin_access" in refused.context["form"].errors
+
+
+def test_where_mail_is_only_delivered_nobody_signs_in_and_what_that_changes_is_said(admin: Client) -> None:
+    page = admin.get("/servers/new?kind=smtp")
+    assert not {"admin_login", "admin_secret", "product"} & set(page.context["form"].fields)
+    assert "Each message arrives with the date of today" in page.text
+    form = kind_form(host="mail.example.org", port="", security="plain", **ADMIN)
+    assert admin.post("/servers/new?kind=smtp", form).status_code == 302
+    server = Server.objects.get()
+    assert (server.admin_login, server.admin_secret) == ("", None)
+    assert "password" not in admin.get(f"/servers/{server.pk}").context["trial"].fields
+
+
+def test_files_are_offered_only_where_whoever_runs_the_machine_allows_a_folder(
+    admin: Client, settings: LazySettings, tmp_path: Path
+) -> None:
+    assert "?kind=mbox" not in admin.get("/servers/new").text
+    settings.MAIL_FOLDERS = (tmp_path,)
+    page = admin.get("/servers/new?kind=mbox")
+    assert "?kind=maildir" in page.text
+    assert [value for value, _ in page.context["form"].fields["folder"].choices] == [str(tmp_path)]
+    assert admin.post("/servers/new?kind=mbox", kind_form(folder=str(tmp_path), below="*")).status_code == 302
+    server = Server.objects.get()
+    assert (server.path, server.host, server.port, server.security) == (f"{tmp_path}/*", "", 0, "plain")
+    page = admin.get(f"/servers/{server.pk}")
+    assert page.context["form"].initial["below"] == "*"
+    assert f"{tmp_path}/*" in page.text
+    assert f"{tmp_path}/*" in admin.get("/servers").text
+
+
+@pytest.mark.parametrize(
+    ("folder", "below"), [("/etc", "*"), ("{allowed}", "../../etc/*"), ("{allowed}", "anna"), ("{allowed}", "")]
+)
+def test_no_path_beyond_the_allowed_folders_can_be_typed(
+    admin: Client, settings: LazySettings, tmp_path: Path, folder: str, below: str
+) -> None:
+    settings.MAIL_FOLDERS = (tmp_path,)
+    form = kind_form(folder=folder.format(allowed=tmp_path), below=below)
+    assert admin.post("/servers/new?kind=mbox", form).status_code == 422
+    assert not Server.objects.exists()
+
+
+def test_a_row_of_files_opens_nothing_once_its_folder_is_not_allowed_any_more(
+    admin: Client, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.MAIL_FOLDERS = (tmp_path,)
+    admin.post("/servers/new?kind=mbox", kind_form(folder=str(tmp_path), below="*"))
+    server = Server.objects.get()
+    settings.MAIL_FOLDERS = ()
+    assert not selector.server(server).is_allowed
+    found = trials.try_server(server, "anna", None, actor=User.objects.get())
+    assert [finding.code for finding in found] == ["file.not_allowed"]
+
+
+def test_what_was_copied_from_files_is_known_by_their_path(
+    admin: Client, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.MAIL_FOLDERS = (tmp_path,)
+    admin.post("/servers/new?kind=maildir", kind_form(folder=str(tmp_path), below="*/Maildir"))
+    server = Server.objects.get()
+    campaign = make_campaign()
+    batch = Batch.objects.create(campaign=campaign, number=1, name="First")
+    ids = {"campaign": campaign, "batch": batch, "target": campaign.target, "target_login": "a", "source_login": "a"}
+    Account.objects.create(**ids, source=server, ledger_source="maildir:/a")
+    moved = admin.post(f"/servers/{server.pk}", kind_form(folder=str(tmp_path), below="*/mail"))
+    assert moved.status_code == 422
+    assert "Mail of accounts was copied under this name already" in moved.text
+
+
+def test_a_campaign_reads_only_from_what_can_be_read_and_brings_only_to_what_takes_mail() -> None:
+    kinds = ("imap", "pop3", "smtp")
+    one, pop, smtp = (Server.objects.create(name=k, kind=k, host=f"{k}.example.org", port=1) for k in kinds)
+    form = open_as(is_operator=True).get("/campaigns/new").context["form"]
+    assert set(form.fields["source"].queryset) == {one, pop}
+    assert set(form.fields["target"].queryset) == {one, smtp}
+    with pytest.raises(Refused) as refused:
+        campaigns.create("x", source=smtp, target=one, actor="test")
+    assert refused.value.code == "campaign.not_read"
+    with pytest.raises(Refused) as refused:
+        campaigns.create("x", source=one, target=pop, actor="test")
+    assert refused.value.code == "campaign.not_written"

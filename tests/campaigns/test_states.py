@@ -30,6 +30,7 @@ EDGES = {
     "m": [(S.ATTENTION, end) for end in (S.CUTTING_OVER, S.ROLLING_BACK, S.DONE, S.FAILED)],
     "n": [(S.NEW, S.EXCLUDED), (S.READY, S.EXCLUDED), (S.FAILED, S.EXCLUDED), (S.EXCLUDED, S.NEW)],
     "o": [(S.DONE, S.ROLLING_BACK)],
+    "o'": [(S.ROLLING_BACK, S.DONE)],
 }
 
 

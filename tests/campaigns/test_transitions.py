@@ -31,15 +31,19 @@ def snapshot(account: Account) -> object:
     return Account.objects.values().get(pk=account.pk), counts, Event.objects.count()
 
 
-@pytest.mark.parametrize(("start", "end"), [pair for pair in itertools.product(S, S) if pair not in TRANSITIONS])
-def test_an_edge_that_is_not_in_the_table_raises_and_changes_nothing(account: Account, start: S, end: S) -> None:
+@pytest.mark.parametrize("start", S)
+def test_an_edge_that_is_not_in_the_table_raises_and_changes_nothing(account: Account, start: S) -> None:
     put(account, start)
     for make_lease in (lambda: None, lambda: claim(account)):
         lease = make_lease()
         before = snapshot(account)
-        with pytest.raises(NoSuchEdge):
-            walk(account, start, end, lease=lease)
-        assert snapshot(account) == before
+        for end in (end for end in S if (start, end) not in TRANSITIONS):
+            try:
+                walk(account, start, end, lease=lease)
+            except NoSuchEdge:
+                assert snapshot(account) == before, end
+            else:
+                pytest.fail(f"{start} to {end} was walked")
 
 
 @pytest.mark.parametrize(("start", "end"), list(TRANSITIONS))

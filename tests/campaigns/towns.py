@@ -38,7 +38,7 @@ from migrator.testing import (
     MemorySource,
     MemoryTarget,
 )
-from migrator.testing.connectors import REGISTERED, Rows
+from migrator.testing.connectors import ACCOUNTS, QUEUES, REGISTERED, Queue, Rows
 from tests.campaigns.crossings import make_admin, make_server
 from tests.migrator.nights import Faults
 from tests.migrator.transfer.scenes import arrivals, body
@@ -124,7 +124,10 @@ class _Target(_SignedIn, MemoryTarget):
 class Town:
     """A campaign with one batch, its two servers and its directory. ``faults`` break the calls of workers."""
 
-    def __init__(self, *, is_governed: bool = True, has_admin: bool = True, **fields: Any) -> None:
+    def __init__(
+        self, *, is_governed: bool = True, has_admin: bool = True, holds_mail: bool = False, **fields: Any
+    ) -> None:
+        self.delivery = {"delivery": "mailbox, forward"} if holds_mail else {}
         self.rows: Rows = {PROBE: {"status": "inactive", "host": HOSTS[Side.SOURCE]}}
         self.source, self.target = (MailServer(side, self.rows, is_governed=is_governed) for side in Side)
         self.clock = FakeClock(timezone.now().timestamp())
@@ -135,8 +138,10 @@ class Town:
         self.outside: list[int] = []  # numbers of the calls that are made outside of any transaction
         self._calls = 0
         self.batch_fields = {"go_at": timezone.now(), "max_attempts": 50, "stop_at_failed_percent": 100}
+        self.queue, self.accounts = Queue(self.rows), set[str]()
         self.campaign = self._campaign(has_admin, fields)
         REGISTERED["town"] = (self.rows, self.faults, "of the directory")
+        QUEUES["town"], ACCOUNTS["town"] = self.queue, self.accounts
 
     def _campaign(self, has_admin: bool, fields: Mapping[str, Any]) -> Campaign:
         servers = {side.value: make_server(side.value, HOSTS[side]) for side in Side}
@@ -146,6 +151,9 @@ class Town:
             staff = self._connector(Connector.Room.DIRECTORY, "staff")
             servers |= {"source_directory": staff, "target_directory": staff}
             servers["route"] = self._connector(Connector.Room.ROUTE, "routes")
+        if self.delivery:
+            servers["hold"] = self._connector(Connector.Room.HOLD, "queue")
+            servers["population"] = self._connector(Connector.Room.POPULATION, "accounts")
         return campaigns.create("the move", **servers, actor="test", **{"refresh_hours": 0, **fields})
 
     def _connector(self, room: str, name: str) -> Connector:
@@ -159,13 +167,18 @@ class Town:
         """What workers are connected to."""
         place = "migrator.testing.connectors:Registered"
         return World(
-            source=lambda endpoint, limits: _Source(self.source, endpoint, self.faults, limits),
-            target=lambda endpoint, limits: _Target(self.target, endpoint, self.faults, limits),
+            source=lambda endpoint, limits: _Source(self._at(endpoint), endpoint, self.faults, limits),
+            target=lambda endpoint, limits: _Target(self._at(endpoint), endpoint, self.faults, limits),
             directories={"memory": Kind("Memory", f"{place}Directory")},
             routes={"memory": Kind("Memory", f"{place}Route")},
+            holds={"memory": Kind("Memory", f"{place}Hold")},
+            populations={"memory": Kind("Memory", f"{place}Population")},
             clock=self.clock,
             limits=LIMITS,
         )
+
+    def _at(self, endpoint: Endpoint) -> MailServer:
+        return self.source if endpoint.host == HOSTS[Side.SOURCE] else self.target
 
     def accept(self) -> None:
         """Have the recipe proved."""
@@ -191,7 +204,7 @@ class Town:
         return found
 
     def _furnish(self, login: str) -> None:
-        self.rows[login] = {"status": "active", "host": "Old.example.test", "phone": "1"}
+        self.rows[login] = {"status": "active", "host": "Old.example.test", "phone": "1", **self.delivery}
         for server in (self.source, self.target):
             server.mailboxes[login] = MemoryMailbox(separator="/" if server is self.source else ".")
             server.passwords[login] = f"of {login}"
@@ -275,7 +288,7 @@ class Town:
         login = account.source_login
         assert (account.state, account.owner) == (S.DONE, "target")
         if self.is_governed:
-            assert self.rows[login] == {"status": "active", "host": "new.example.test", "phone": "1"}
+            assert self.rows[login] == {"status": "active", "host": "new.example.test", "phone": "1", **self.delivery}
         self.assert_copied(login)
         assert account.messages_total == account.messages_done == sum(self.sizes(self.source, login).values())
         assert account.messages_left == 0
@@ -284,7 +297,8 @@ class Town:
         """Claim that the user works on the source as before."""
         account.refresh_from_db()
         assert (account.state, account.owner) == (state, "source")
-        assert self.rows[account.source_login] == {"status": "active", "host": "Old.example.test", "phone": "1"}
+        expected = {"status": "active", "host": "Old.example.test", "phone": "1", **self.delivery}
+        assert self.rows[account.source_login] == expected
 
     def assert_copied(self, login: str) -> None:
         source, target = self.source.mailboxes[login], self.target.mailboxes[login]

@@ -9,7 +9,7 @@ import pytest
 from migrator.directories.base import ALL_SERVICES, Service
 from migrator.entries import Values
 from migrator.errors import MigratorError
-from tests.contracts.entries import ANNA, CLARA, NOBODY, EntriesContract, Place
+from tests.contracts.entries import ANNA, CLARA, EntriesContract, Place
 
 
 class DirectoryContract(EntriesContract):
@@ -49,5 +49,5 @@ class DirectoryContract(EntriesContract):
 
     def test_whether_nobody_is_disabled_is_no_question(self, place: Place) -> None:
         with pytest.raises(MigratorError) as refusal:
-            place.open().is_disabled(NOBODY)
+            place.open().is_disabled(self.nobody)
         assert refusal.value.code == "directory.missing"

@@ -33,6 +33,8 @@ class Place:
 class EntriesContract:
     """Subclasses bring the fixture ``place`` and say what a change is."""
 
+    nobody = NOBODY  # has no entry
+
     def changed(self, connector: Any, values: Values) -> Values:
         """Return what this room's main change makes of ``values``."""
         raise NotImplementedError
@@ -45,7 +47,7 @@ class EntriesContract:
         assert json.loads(json.dumps(dict(found))) == found
 
     def test_nobody_is_found_where_no_entry_is(self, place: Place) -> None:
-        assert place.open().find(NOBODY) is None
+        assert place.open().find(self.nobody) is None
 
     def test_a_change_is_exactly_what_was_decided_and_touches_nobody_else(self, place: Place) -> None:
         connector = place.open()
@@ -98,9 +100,9 @@ class EntriesContract:
         connector = place.open()
         before = connector.find(ANNA)
         with pytest.raises(MigratorError) as refusal:
-            connector.replace(NOBODY, before, self.changed(connector, before))
+            connector.replace(self.nobody, before, self.changed(connector, before))
         assert refusal.value.code == "directory.missing"
-        assert connector.find(NOBODY) is None
+        assert connector.find(self.nobody) is None
 
     @pytest.mark.parametrize("address", ["", "anna@example.test\r\nbert@example.test", "anna\0@example.test"])
     def test_an_unspeakable_address_is_refused_before_it_is_sent(self, place: Place, address: str) -> None:

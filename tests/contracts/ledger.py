@@ -24,6 +24,8 @@ from migrator.transfer.ledger import (
     LeftBehind,
     NamingLedger,
     Record,
+    ScriptLedger,
+    ScriptState,
     Sending,
     SendingLedger,
 )
@@ -31,7 +33,7 @@ from migrator.transfer.ledger import (
 Reopen = Callable[[], Ledger]
 
 
-class FullLedger(NamingLedger, SendingLedger, Protocol):
+class FullLedger(NamingLedger, SendingLedger, ScriptLedger, Protocol):
     """A ledger for all kinds of stores."""
 
 
@@ -239,7 +241,7 @@ class LedgerContract:
 
 
 class FullLedgerContract(LedgerContract):
-    """The contract of migrator.transfer.ledger.NamingLedger and SendingLedger. ``reopen`` returns one."""
+    """The contract of migrator.transfer.ledger.NamingLedger, SendingLedger and ScriptLedger. ``reopen`` returns one."""
 
     @pytest.fixture
     def reopen(self) -> ReopenFull:
@@ -272,3 +274,14 @@ class FullLedgerContract(LedgerContract):
         reopen().clear_sending(first)
         reopen().clear_sending(first)
         assert sorted(reopen().sending()) == [second, other]
+
+    def test_what_is_known_of_scripts_is_there_for_the_next_process(self, reopen: ReopenFull) -> None:
+        begun = ScriptState(b"\xc3\xbc \xff", b"=?x?=", intent=b"\x01" * 32)
+        other = ScriptState(b"a", b"a", b"\x02" * 32, b"\x03" * 32, b"", 2)
+        reopen().note_scripts([begun, other])
+        assert reopen().script_states() == [other, begun]
+        done = begun._replace(source_digest=begun.intent, target_digest=begun.intent, intent=b"", activation=1)
+        reopen().note_scripts([done])
+        assert reopen().script_states() == [other, done]
+        reopen().note_scripts([])
+        assert reopen().script_states() == [other, done]

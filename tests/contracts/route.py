@@ -8,7 +8,7 @@ import pytest
 
 from migrator.entries import Values
 from migrator.errors import MigratorError, Side
-from tests.contracts.entries import ANNA, BERT, NOBODY, EntriesContract, Place
+from tests.contracts.entries import ANNA, BERT, EntriesContract, Place
 
 
 class RouteContract(EntriesContract):
@@ -37,5 +37,5 @@ class RouteContract(EntriesContract):
 
     def test_who_serves_nobody_is_no_question(self, place: Place) -> None:
         with pytest.raises(MigratorError) as refusal:
-            place.open().current(NOBODY)
+            place.open().current(self.nobody)
         assert refusal.value.code == "directory.missing"

@@ -214,7 +214,7 @@ class Run:
         writers = [(self.platform.door("source", user), user) for user in watched[: self._chosen.writers]]
         with Prober(self._dir / "tries", doors, writers) as crowd:
             self._stage(troubles)
-            self.platform.tell("batch", "go", CAMPAIGN)
+            self.platform.tell("batch", "go", CAMPAIGN, "--despite", "a rig has no alarm that leaves")
             begun = time.monotonic()
             self._wait({"done"}, troubles, 0.5 if self._is_staged else 0.0)
             self.report.tell(f"cut over: {self._pace(begun)}")

@@ -1,4 +1,4 @@
-"""A small sample of the campaign: kill -9, restarts and cut lines between real Dovecots (see campaign.py)."""
+"""A small sample of the campaign: kill -9 and every kind of server fault between real servers (see campaign.py)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import random
 
 import pytest
 
-from tests.faults.campaign import Campaign, Trouble
+from tests.faults.campaign import SERVER_FAULTS, Campaign
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.req("D-62", "D-89")
-def test_kills_restarts_and_cut_lines_lose_and_double_nothing() -> None:
+def test_kills_and_server_faults_lose_and_double_nothing() -> None:
     seed = random.randrange(1 << 31)
     print(f"seed {seed}")
-    report = Campaign(seed, kills=5, restarts=2, cuts=2, messages=200).run()
+    report = Campaign(seed, kills=4, faults=len(SERVER_FAULTS), messages=150).run()
     print(report)
     assert report.wrong == []
-    assert report.troubles[Trouble.KILL] == 5
-    assert report.troubles.total() == 9
+    assert report.kills == 4
+    assert {trouble.kind for trouble in report.troubles} >= set(SERVER_FAULTS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from migrator.events import GrantLost
 from migrator.transfer.plan import CopyPolicy
 from tests.live.crossing import Crossing
+from tests.live.test_commands import Shell
 from tests.rigs.base import Account, Server, users
 from tests.rigs.courier import Courier
 from tests.rigs.cyrus import Cyrus
@@ -126,3 +128,20 @@ def test_what_a_server_without_access_lists_cannot_hold_is_told() -> None:
             ("Team", "user u0000", True),
             ("Team", "user u0002", False),
         ]
+
+
+@pytest.mark.req("S-51")
+def test_an_operators_list_of_identifiers_is_followed_by_the_command(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    here, there = SIDES["dovecot"], SIDES["cyrus"]
+    with here.make() as one, there.make() as other:
+        share(one.account(OWNER), here)
+        listed = shell.file("map", "u0002\tu0001x\n$staff\tgroup:users\n")
+        words = ["copy", one.account(OWNER).url, other.account(OWNER).url, *shell.passwords("pw", "pw")]
+        shell.run(*words, "--acl-map", listed)
+        assert access(other.account(OWNER), there, b"INBOX.Team") == {
+            "u0001x": "ilrsw", "-u0000": "r", "group:users": "lrs"
+        }  # fmt: skip
+        wrong = shell.file("wrong", "u0002\tanyone\n")
+        shell.run(*words, "--acl-map", wrong, exit_code=2)
+        shell.run(*words, "--acl-map", listed, "--no-acl", exit_code=2)

@@ -31,6 +31,7 @@ _MEND = """
 import json, os
 from campaigns.models import Account, User
 from campaigns.services import accounts, folder_rules, passwords
+from campaigns.services.refusals import Refused
 from migrator.errors import Side
 from migrator.secret import Secret
 facts = json.loads(os.environ["FACTS"])
@@ -40,7 +41,11 @@ for login, password in facts["passwords"].items():
     passwords.replace(rows[login].pk, list(Side), Secret(password), actor=operator)
 folder_rules.set_rule(rows[facts["renamed"]].pk, "Orders/new", "rename", actor=operator, name="Orders/New ones")
 for login in facts["troubled"]:
-    accounts.retry(rows[login].pk, actor=operator)
+    try:
+        accounts.retry(rows[login].pk, actor=operator)
+    except Refused:
+        if login != facts["full"]:  # which goes on by itself once there is room, perhaps by now
+            raise
 """
 
 
@@ -76,7 +81,8 @@ def mend(demo: Demo, **facts: Any) -> None:
     """Do what an operator does on the pages of the four."""
     own = {**environment(demo.environment, demo.folder), "FACTS": json.dumps(facts)}
     argv = demo.manage("shell", "-c", _MEND)
-    subprocess.run(argv, env=own, cwd=demo.dir, check=True, capture_output=True, timeout=120)
+    ran = subprocess.run(argv, env=own, cwd=demo.dir, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
 
 
 def servers_of(demo: Demo) -> Path:
@@ -108,7 +114,7 @@ def test_the_demo_moves_its_people_and_the_four_are_mended(kind: str) -> None:
         browser.post("/profile", f"/demo/room/{number}", next="/profile")
         (renamed,) = demo.printed(r"<(\S+)>: a rule for the folder Orders/new")
         right = dict(demo.printed(r"<(\S+)>: the right password is (\S+)"))
-        mend(demo, passwords=right, renamed=renamed, troubled=[*right, renamed, full])
+        mend(demo, passwords=right, renamed=renamed, full=full, troubled=[*right, renamed, full])
         eventually(lambda: demo.states() == {("done", ""): COUNT}, lambda: f"{demo.states()}", 100)
         assert all(total == done > 0 and not left for *_, total, done, left in demo.accounts().values())
         servers = servers_of(demo)

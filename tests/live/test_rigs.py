@@ -182,6 +182,19 @@ def test_the_relay_delays_each_way_and_counts_round_trips(dovecot: Dovecot) -> N
     )
 
 
+def test_the_relay_lets_no_more_through_than_its_rate(dovecot: Dovecot) -> None:
+    body = b"x" * 500_000 + b"\r\n"
+    with Relay(dovecot.imap, rate=1_000_000) as relay, Dialogue(dovecot.account("u0022").through(relay.port)) as talk:
+        began = time.monotonic()
+        talk.append(b"INBOX", [(b"()", body)])
+        there = time.monotonic()
+        talk.select(b"INBOX")
+        [reply] = talk.command(b"FETCH 1 (BODY.PEEK[])")
+        back = time.monotonic()
+    assert reply.literals == (body,)
+    assert min(there - began, back - there) >= 0.5  # half a megabyte, at a megabyte a second
+
+
 @pytest.mark.parametrize(("reset", "ending"), [(True, ConnectionResetError), (False, Refused)])
 def test_the_relay_cuts_at_the_octet(dovecot: Dovecot, reset: bool, ending: type[Exception]) -> None:
     with Relay(dovecot.imap) as relay, Dialogue(dovecot.account("u0018").through(relay.port)) as talk:

@@ -26,7 +26,7 @@ def postgres() -> Iterator[Postgres]:
 @pytest.mark.timeout(300)
 def test_services_keep_their_promises_on_postgresql(postgres: Postgres) -> None:
     names = ("transitions", "scheduling", "accounts", "batches", "campaigns", "selectors")
-    files = [f"tests/campaigns/test_{name}.py" for name in names]
+    files = [f"tests/campaigns/test_{name}.py" for name in names] + ["tests/live/goes_side_by_side.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--create-db", *files],
         cwd=ROOT,

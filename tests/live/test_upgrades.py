@@ -24,20 +24,23 @@ model = lambda name: apps.get_model("campaigns", name)
 now = timezone.now()
 user = model("User").objects.create(username="anna", password="!")
 one, other = (model("Server").objects.create(name=name, host=name, port=993) for name in ("old", "new"))
-campaign = model("Campaign").objects.create(name="Town", source=one, target=other)
+campaign = model("Campaign").objects.create(name="Town", source=one, target=other, recipe="classic")
 batch = model("Batch").objects.create(campaign=campaign, number=1, name="First", started_at=now)
 for number in range(600):
     account = model("Account").objects.create(
         campaign=campaign, batch=batch, source=one, target=other, source_login=f"user.{{number}}@old.example",
         target_login=f"u{{number}}@new.example", display_name="Jürgen Müller" if number == 7 else f"Person {{number}}",
         department="Straßenbau", phone="+49 89 1234567", state="done" if number < 100 else "new",
-        owner="target" if number < 100 else "source",
+        owner="target" if number < 100 else "source", cutover=1 if number < 100 else 0,
     )
     model("AccountName").objects.create(account=account, kind="login", value=account.source_login)
     if number < 100:
         model("Event").objects.create(
             at=now, name="account.state.done", account=account, batch=batch, campaign=campaign, data={{}}
         )
+model("JournalEntry").objects.create(
+    account=account, cutover=1, position=0, kind="disable", side="source", status="done", begun_at=now
+)
 model("Event").objects.create(at=now, name="batch.started", actor=user, actor_name="anna", campaign=campaign,
                               batch=batch, data={{"accounts": 600}})
 """
@@ -53,9 +56,17 @@ print(json.dumps({
     "words": sorted(AccountName.objects.filter(account=found, kind="word").values_list("value", flat=True)),
     "hours": sum(MovedHour.objects.values_list("accounts", flat=True)),
     "events": Event.objects.count(), "by": Event.objects.get(name="batch.started").actor.username,
+    "nights": [list(row) for row in Account.objects.values_list("night_recipe", "night_steps").annotate(Count("pk"))
+               .order_by("night_recipe")],
     "batch": Batch.objects.get().name, "staff": list(User.objects.values_list("username", flat=True)),
 }))
 """
+
+
+# By which the nights of the first versions went, whatever the recipes are since.
+FORMER_STEPS = [
+    ["disable", "source", ""], ["delta", "", ""], ["verify", "", ""], ["switch", "", ""], ["enable", "target", ""],
+]  # fmt: skip
 
 
 class Installation:
@@ -98,6 +109,7 @@ def test_an_earlier_installation_keeps_all_it_holds(installation: Installation, 
         "hours": 100,
         "events": 101,
         "by": "anna",
+        "nights": [["", [], 500], ["classic", FORMER_STEPS, 100]],
         "batch": "First",
         "staff": ["anna"],
     }

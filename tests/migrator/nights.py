@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from migrator.cutover import CutoverOutcome, CutoverResult, roll_back, run_cutover
+from migrator.cutover import CutoverOutcome, CutoverResult, Step, roll_back, run_cutover
 from migrator.errors import MigratorError, Patience, Side
-from migrator.journal import Journal, StepKey, StepKind
+from migrator.journal import Journal, Owner, StepKey, StepKind
 from migrator.limits import Limits
 from migrator.prestage import Small, prestage
-from migrator.recipes import RECIPES, Recipe
+from migrator.recipes import RECIPES, OnFailure, Recipe, RecipeStep
 from migrator.steps.copying import Mail
 from migrator.steps.kit import Access, Kit, Named, steps_of
 from migrator.testing import (
@@ -43,27 +43,29 @@ from migrator.testing.connectors import (
 )
 from migrator.testing.journals import Entries, MemoryJournal
 from migrator.transfer.memory_ledger import MemoryLedger
+from migrator.transfer.plan import CopyPolicy, Mode
 from migrator.transfer.verify import VerifyLevel
 from tests.migrator.transfer.scenes import arrivals, body
 
 ANNA = "anna@example.test"
+MOMENTS = 21  # of each phase in which Anna may do something
 LIMITS = Limits(bundle_messages=2, window_messages=4, overlap=False)
 ROW = {"status": "active", "host": "Old.example.test", "delivery": "mailbox, forward", "phone": "1"}
 EVERYTHING = Recipe(
     "everything",
     "recipe.everything",
     (
-        (StepKind.PUBLISH, None),
-        (StepKind.POPULATE, None),
-        (StepKind.HOLD, None),
-        (StepKind.DISABLE, Side.SOURCE),
-        (StepKind.PERSON, None),
-        (StepKind.DELTA, None),
-        (StepKind.VERIFY, None),
-        (StepKind.SWITCH, None),
-        (StepKind.ENABLE, Side.TARGET),
-        (StepKind.RELEASE, None),
-        (StepKind.PUBLISH, None),
+        RecipeStep(StepKind.PUBLISH),
+        RecipeStep(StepKind.POPULATE),
+        RecipeStep(StepKind.HOLD),
+        RecipeStep(StepKind.DISABLE, Side.SOURCE),
+        RecipeStep(StepKind.PERSON, check="port_closed"),
+        RecipeStep(StepKind.DELTA),
+        RecipeStep(StepKind.VERIFY),
+        RecipeStep(StepKind.SWITCH),
+        RecipeStep(StepKind.ENABLE, Side.TARGET),
+        RecipeStep(StepKind.RELEASE),
+        RecipeStep(StepKind.PUBLISH),
     ),
     is_staged=True,
 )
@@ -92,6 +94,9 @@ class Faults(FaultPlan):
         """Start the next process."""
         self._is_dead = False
 
+    def rest(self) -> None:
+        """No process of this night is alive: all that is left of it is the world, and what the panel remembers."""
+
 
 @dataclass
 class Night:
@@ -105,6 +110,7 @@ class Night:
     target: MemoryMailbox = field(default_factory=lambda: MemoryMailbox(separator="."))
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     entries: Entries = field(default_factory=dict)
+    early_entries: Entries = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     sink: RecordingSink = field(default_factory=RecordingSink)
     sessions: dict[str, int] = field(default_factory=dict)
@@ -114,7 +120,8 @@ class Night:
     late_at: str = ""  # the call before which the deadline passes
     is_approved: bool = True
     is_stopping: bool = False
-    state: str = "cutting_over"
+    state: str = "arriving"
+    decision: str = "cutting_over"  # of a person, where the recipe keeps somebody held: this, or rolling_back
     written: int = 0  # letters the user wrote at the source
     written_at_target: list[bytes] = field(default_factory=list)
     incoming: list[bytes] = field(default_factory=list)  # mail from outside, where the recipe holds it
@@ -123,17 +130,23 @@ class Night:
         self.source_rows: Rows = {ANNA: dict(self.row)}
         self.target_rows = self.source_rows if self.is_shared else {ANNA: {"status": "inactive"}}
         self.queue = Queue(self.source_rows)
-        self.holds_mail = (StepKind.HOLD, None) in self.recipe.steps
-        self._calls = 0
+        # Without a route mail goes on to the source, also when the night is over.
+        self.holds_mail = RecipeStep(StepKind.HOLD) in self.recipe.steps and self.has_route
         self._was_switched = False
-        if self.recipe.is_staged:
-            self.state = "staging"
+        self._phase: object = None
+        self._calls = 0  # of this process in this phase
+        self._lived: set[int] = set()  # the moments of this phase that are over, whichever process met them
         for number in range(3):
             self.source.deliver("INBOX", body(f"letter {number}"), ["\\Seen"] if number else [])
         self.source.deliver("Archive/1999", body("twice"))
         self.source.deliver("Archive/1999", body("twice"))
 
     # what is true of the world
+
+    @property
+    def home(self) -> Side:
+        """Where Anna is when the night is undone: who arrived first has left the source before it."""
+        return Side.TARGET if self.recipe.arrive_first and self.early_journal().owner is Owner.TARGET else Side.SOURCE
 
     def host(self) -> Side:
         return Side.SOURCE if str(self.source_rows[ANNA]["host"]).casefold() == "old.example.test" else Side.TARGET
@@ -146,35 +159,67 @@ class Night:
 
     def live(self, name: str) -> None:
         """Anna does what she can before the call ``name``: sign in, write a letter now and then."""
-        self._calls += 1
         if name == self.late_at and self.deadline:
             self.clock.wait(max(0.0, self.deadline - self.clock.now()))
+        moment = self._moment()
         if self.sessions.get(ANNA):
-            if self._calls % 6 == 0:
+            if moment % 6 == 3:
                 self.written += 1
                 self.source.deliver("INBOX", body(f"written {self.written}"))
-            elif self._calls % 7 == 0:
+            elif moment % 6 == 2:
                 inbox = self.source["INBOX"]
                 inbox.set_flags(1, inbox.messages[1].flags ^ {"\\Flagged"})
         elif self.admits(Side.SOURCE):
             self.sessions[ANNA] = 1
-        if self._calls % 31 == 0 and self.holds_mail:
-            self.incoming.append(body(f"from outside {self._calls}"))
+        if moment == 2 and self.holds_mail:
+            self.incoming.append(body(f"from outside {len(self.incoming)}"))
             self.queue.deliver(ANNA, self.incoming[-1], self.host())
-        if self.admits(Side.TARGET) and self._calls % 5 == 0 and not self.admits(Side.SOURCE):
-            letter = body(f"written at the target {self._calls}")
+        if self.admits(Side.TARGET) and moment == 3 and not self.admits(Side.SOURCE):
+            letter = body(f"written at the target {len(self.written_at_target)}")
             self.written_at_target.append(letter)
             self.target.deliver("INBOX", letter)
 
+    def _moment(self) -> int:
+        """Return which moment of this phase this is, from 1; 0 when Anna was there before, or has had enough of it.
+
+        A phase begins with each word of the panel or of a journal. So a night that was interrupted and found its way
+        back is one that was not, letter by letter: else no two nights would be alike, and all would have to be played.
+        """
+        phase = self.phase()
+        if phase != self._phase:
+            self._phase, self._calls = phase, 0
+            self._lived.clear()
+        self._calls = min(self._calls + 1, MOMENTS + 1)
+        if self._calls > MOMENTS or self._calls in self._lived:
+            return 0
+        self._lived.add(self._calls)
+        return self._calls
+
+    def phase(self) -> object:
+        """Return how far the panel and the journals take this night to be."""
+        rows = (self.early_entries, self.entries)
+        return self.state, *(entry.status for entries in rows for entry in entries.values())
+
     def check(self) -> None:
         """Claim what must hold at every moment."""
-        for _, side, letter in self.queue.arrived:
-            (self.source if side is Side.SOURCE else self.target).deliver("INBOX", letter)
-        self.queue.arrived.clear()
+        self.bring()
         assert not (self.admits(Side.SOURCE) and self.admits(Side.TARGET)), "both sides are open"
         assert not (self.sessions.get(ANNA) and self.admits(Side.TARGET)), "in a session while the target is open"
         self._was_switched = self._was_switched or self.host() is Side.TARGET
         assert not (self._was_switched and self.host() is Side.SOURCE), "switched back"
+
+    def bring(self) -> None:
+        """Put into the mailboxes what arrived."""
+        for _, side, letter in self.queue.arrived:
+            (self.source if side is Side.SOURCE else self.target).deliver("INBOX", letter)
+        self.queue.arrived.clear()
+
+    @property
+    def expected(self) -> str:
+        """The state in which this night must end, whatever its calls meet."""
+        is_held = self.recipe.on_failure is OnFailure.STAY_HELD
+        is_back = self.late_at and not (is_held and self.decision == "cutting_over")
+        return "rolled_back" if is_back else "done"
 
     # one run of a worker
 
@@ -190,6 +235,7 @@ class Night:
             lambda: MemorySource(self.source, faults, LIMITS),
             lambda: MemoryTarget(self.target, faults, LIMITS),
             FaultyLedger(self.ledger, faults),
+            CopyPolicy(Mode.CATCH_UP if self.recipe.arrive_first else Mode.STAGE),
             limits=LIMITS,
         )
         return Kit(
@@ -211,29 +257,48 @@ class Night:
     def is_set(self) -> bool:
         return self.is_stopping
 
-    def _approves(self, key: StepKey) -> bool:
+    def _approves(self, key: StepKey, check: str) -> bool:
+        assert check == self.recipe.steps[key.position].check
         return self.is_approved
 
     def journal(self, faults: FaultPlan | None = None) -> MemoryJournal:
         """Return a fresh reader and writer of what this night remembers."""
         return MemoryJournal(self.entries, faults)
 
+    def early_journal(self, faults: FaultPlan | None = None) -> MemoryJournal:
+        """Return the journal of what comes before the night."""
+        return MemoryJournal(self.early_entries, faults)
+
     def pen(self, faults: FaultPlan) -> Journal:
         """Return the journal that a worker writes."""
         return self.journal(faults)
+
+    def arrive(self, faults: FaultPlan | None = None) -> CutoverResult:
+        """Carry out what comes before the night, in a process of its own."""
+        plan = faults or FaultPlan()
+        journal = self.early_journal(plan)
+        steps = [step for step in steps_of(self.recipe, self.kit(plan), journal) if self.is_early(step)]
+        return run_cutover(steps, journal, sink=self.sink, clock=self.clock, stop=self)
+
+    def is_early(self, step: Step) -> bool:
+        return step.key.position < self.recipe.early
+
+    def steps(self, plan: FaultPlan, journal: Journal) -> list[Step]:
+        """Return the steps of the night itself."""
+        return [step for step in steps_of(self.recipe, self.kit(plan), journal) if not self.is_early(step)]
 
     def carry(self, faults: FaultPlan | None = None) -> CutoverResult:
         """Run the cutover once, in a process of its own."""
         plan = faults or FaultPlan()
         journal = self.pen(plan)
-        steps = steps_of(self.recipe, self.kit(plan), journal)
+        steps = self.steps(plan, journal)
         return run_cutover(steps, journal, sink=self.sink, clock=self.clock, deadline=self.deadline, stop=self)
 
     def go_back(self, faults: FaultPlan | None = None) -> CutoverResult:
         """Roll back once, in a process of its own."""
         plan = faults or FaultPlan()
         journal = self.pen(plan)
-        return roll_back(steps_of(self.recipe, self.kit(plan), journal), journal, sink=self.sink, clock=self.clock)
+        return roll_back(self.steps(plan, journal), journal, sink=self.sink, clock=self.clock)
 
     # the panel
 
@@ -241,6 +306,7 @@ class Night:
         """Do what a panel does until nothing is left to do; return the state the account ends in."""
         faults.live, faults.check = self.live, self.check
         for _ in range(20):
+            self.rest(faults)
             try:
                 self._work(faults)
             except Killed:
@@ -248,6 +314,11 @@ class Night:
             if self.state in ("done", "rolled_back", "attention", "stopped"):
                 return self.state
         raise AssertionError(f"no end: {self.state}")
+
+    def rest(self, faults: Faults) -> None:
+        """Let the next process begin from nothing but what is left of those before."""
+        self._calls = 0
+        faults.rest()
 
     def run_until_killed(self, faults: Faults) -> None:
         """Work until the process dies of a fault, and no further."""
@@ -259,6 +330,13 @@ class Night:
 
     def _work(self, faults: Faults) -> None:
         match self.state:
+            case "arriving":
+                if self.recipe.early:
+                    self._settle(self.arrive(faults), "arrived")
+                if self.state == "arrived" or not self.recipe.early:
+                    self.state = "staging" if self.recipe.is_staged else "cutting_over"
+            case "held":
+                self.deadline, self.state = None, self.decision
             case "staging":
                 self._stage(faults)
             case "cutting_over":
@@ -284,18 +362,27 @@ class Night:
             self.state = "cutting_over"
         elif result.past_switch or result.outcome is CutoverOutcome.UNKNOWN:
             self.state = "attention" if _is_hopeless(result.error) else self.state
+        elif self.state == "cutting_over" and self.recipe.on_failure is OnFailure.STAY_HELD:
+            self.state = "held"
         else:
             self.state = "rolling_back"
+
+    def play(self, faults: Faults) -> None:
+        """Live this through with ``faults``, and claim that it ended as without them."""
+        self.run_to_the_end(faults)
+        self.assert_ended(self.expected)
+        self.assert_settled()
 
     # how it must have ended
 
     def assert_ended(self, state: str) -> None:
         """Claim that everything is as it must be in ``state``."""
         assert self.state == state
-        side = Side.TARGET if state == "done" else Side.SOURCE
+        self.check()
+        side = Side.TARGET if state == "done" else self.home
         assert [at for at in Side if self.admits(at)] == [side]
         expected = dict(self.row)
-        if state == "done" and self.has_route:
+        if side is Side.TARGET and self.has_route:
             expected["host"] = "new.example.test"
         if state == "done" and not self.is_shared:
             expected["status"] = "inactive"  # the source stays closed for good
@@ -304,12 +391,14 @@ class Night:
         if state == "done":
             self.assert_arrived()
         else:
-            assert not Counter(self.incoming) - arrivals(self.source, "INBOX")
-            assert self.accounts == set()
+            arrived = arrivals(self.source, "INBOX") + arrivals(self.target, "INBOX")
+            assert not Counter(self.incoming) - arrived
+            assert self.accounts == ({ANNA} if self.recipe.made else set())
             assert self.is_shared or self.target_rows[ANNA]["status"] == "inactive"
 
     def assert_arrived(self) -> None:
         """Claim that each letter is on the target once: those of the source, what came in, what Anna wrote there."""
+        self.check()
         source, target = arrivals(self.source, "INBOX"), arrivals(self.target, "INBOX")
         assert sum(letter.startswith(b"Subject: written ") for letter in source) == self.written
         came_late = Counter(self.incoming) - source
@@ -364,8 +453,63 @@ def everything_too_late() -> Night:
     return night
 
 
+def sims1() -> Night:
+    return Night(recipe=RECIPES["sims1"])
+
+
+def sims2() -> Night:
+    return Night(recipe=RECIPES["sims2"])
+
+
+def sims3() -> Night:
+    return Night(recipe=RECIPES["sims3"])
+
+
+def switching() -> Night:
+    return Night(recipe=RECIPES["switching"], has_route=False, is_shared=False)
+
+
+def secondary() -> Night:
+    return Night(recipe=RECIPES["secondary"], is_shared=False)
+
+
+def _held(recipe: str, decision: str) -> Night:
+    """The deadline passes right before the night is through: somebody stays held, and a person decides."""
+    night = Night(recipe=RECIPES[recipe], late_at="journal.done.verify", decision=decision)
+    night.deadline = night.clock.now() + 1000
+    return night
+
+
+def sims3_goes_on() -> Night:
+    return _held("sims3", "cutting_over")
+
+
+def sims3_let_back() -> Night:
+    return _held("sims3", "rolling_back")
+
+
+def sims2_let_back() -> Night:
+    return _held("sims2", "rolling_back")
+
+
 NIGHTS: dict[str, Callable[[], Night]] = {
-    night.__name__: night for night in (plain, classic, own_directories, everything, too_late, everything_too_late)
+    night.__name__: night
+    for night in (
+        plain,
+        classic,
+        own_directories,
+        everything,
+        too_late,
+        everything_too_late,
+        sims1,
+        sims2,
+        sims3,
+        switching,
+        secondary,
+        sims3_goes_on,
+        sims3_let_back,
+        sims2_let_back,
+    )
 }
 
 

@@ -172,3 +172,13 @@ def test_a_plain_name_is_passed_on(text: str) -> None:
 def test_words_that_cannot_be_run_are_refused_at_once(words: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Command(**words)
+
+
+def test_a_program_may_print_more_than_is_kept_when_it_is_heard_line_by_line() -> None:
+    heard: list[str] = []
+    count = OUTPUT_BYTES // 8
+    answer = run(
+        python(f"for number in range({count}): print('line', number)\nprint('end', end='')"), lines=heard.append
+    )
+    assert heard == [*(f"line {number}" for number in range(count)), "end"]
+    assert answer == Answer(0, "", "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +13,11 @@ from migrator.cutover import CutoverOutcome, roll_back, run_cutover
 from migrator.entries import Values
 from migrator.errors import MigratorError, OutcomeUnknown, Patience, Side, Stopped
 from migrator.journal import Entry, EntryStatus, Owner, StepBegun, StepDone, StepFailed, StepKey, StepKind, StepUndone
-from migrator.recipes import RECIPES, Recipe
+from migrator.recipes import RECIPES, Recipe, RecipeStep, recipe_of, stored
 from migrator.testing import FakeClock, FaultKind, FaultPlan, RecordingSink
 from migrator.testing.journals import MemoryJournal
 from tests.migrator.interrupt_pairs import interrupt, sample
+from tests.migrator.interrupt_walk import walk
 from tests.migrator.nights import ANNA, EVERYTHING, NIGHTS, Faults, Night, clean_calls
 
 SAMPLE = 40  # pairs of each night
@@ -22,13 +25,10 @@ SAMPLE = 40  # pairs of each night
 
 @pytest.mark.long
 @pytest.mark.req("S-117", "S-120")
-@pytest.mark.parametrize("kind", list(FaultKind))
 @pytest.mark.parametrize("name", NIGHTS)
-def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_nothing(
-    name: str, kind: FaultKind
-) -> None:
-    for at in range(len(clean_calls(NIGHTS[name]))):
-        interrupt(name, {at: kind})
+def test_a_night_interrupted_at_any_call_ends_the_same_and_a_second_run_does_nothing(name: str) -> None:
+    night = walk(NIGHTS[name], 1)
+    assert len(night.lengths) == len(FaultKind) * len(clean_calls(NIGHTS[name]))
 
 
 @pytest.mark.long
@@ -59,7 +59,9 @@ def test_what_somebody_else_sets_at_any_call_is_never_overwritten(recipe: Recipe
         assert night.source_rows[ANNA]["status"] == "suspended", at
         if state == "attention":
             assert night.sink.of(StepFailed)[-1].error.code == "directory.changed"
-            assert night.host() is Side.SOURCE or night.journal().owner is Owner.TARGET
+            # who arrives first has switched before the night, by a journal of its own
+            owners = (night.journal().owner, night.early_journal().owner)
+            assert night.host() is Side.SOURCE or Owner.TARGET in owners
 
 
 def test_a_user_whom_somebody_else_routes_elsewhere_stays_there() -> None:
@@ -67,7 +69,7 @@ def test_a_user_whom_somebody_else_routes_elsewhere_stays_there() -> None:
     for at, call in enumerate(clean_calls(Night)):
         night = Night()
         act = Faults({at: ""}, act=lambda night=night: night.source_rows[ANNA].update(host="third.example.test"))
-        night.check = lambda: None  # type: ignore[method-assign]  the third server is not a side
+        night.check = night.bring  # type: ignore[method-assign]  the third server is not a side
         state = night.run_to_the_end(act)
         if call in ("journal.begin.switch", "route.replace", "journal.done.switch"):
             assert night.source_rows[ANNA]["host"] == "third.example.test"
@@ -101,7 +103,7 @@ def test_a_late_night_that_is_not_rolled_back_stays_held_and_can_go_on() -> None
     night = Night(late_at="journal.done.verify")
     night.deadline = night.clock.now() + 1000
     faults = Faults()
-    faults.live = night.live
+    faults.live, faults.check = night.live, night.check
     result = night.carry(faults)
     assert (result.outcome, result.step.kind, result.past_switch) == (CutoverOutcome.LATE, StepKind.SWITCH, False)
     assert not any(night.admits(side) for side in Side)
@@ -201,7 +203,7 @@ def test_every_step_is_told_once_in_each_direction() -> None:
     night = Night(late_at="journal.done.verify")
     night.deadline = night.clock.now() + 1000
     night.run_to_the_end(Faults())
-    kinds = [StepKind.DISABLE, StepKind.DELTA, StepKind.VERIFY]
+    kinds = [StepKind.HOLD, StepKind.DISABLE, StepKind.DELTA, StepKind.VERIFY]
     assert [event.step.kind for event in night.sink.of(StepBegun)] == kinds
     assert [event.step.kind for event in night.sink.of(StepDone)] == kinds
     assert [event.step.kind for event in night.sink.of(StepUndone)] == kinds[::-1]
@@ -385,9 +387,26 @@ def test_a_step_that_is_told_to_stop_goes_on_another_time() -> None:
 
 def test_a_recipe_switches_exactly_once() -> None:
     with pytest.raises(ValueError, match="exactly once"):
-        Recipe("none", "none", ((StepKind.DISABLE, Side.SOURCE),), is_staged=False)
+        Recipe("none", "none", (RecipeStep(StepKind.DISABLE, Side.SOURCE),), is_staged=False)
+
+
+def test_edited_steps_are_kept_as_texts_and_stand_in_the_place_of_those_shipped() -> None:
+    steps = (*RECIPES["plain"].steps, RecipeStep(StepKind.PERSON, check="port_closed"))
+    edited = recipe_of("plain", json.loads(json.dumps(stored(steps))))
+    assert edited == replace(RECIPES["plain"], steps=steps)
+    assert recipe_of("plain", []) is RECIPES["plain"]
+
+
+@pytest.mark.parametrize(
+    "steps", [[["disable", "left", ""]], [["polish", "", ""]], [["disable", "source", ""]], [["switch"], ["switch"]]]
+)
+def test_steps_that_cannot_be_meant_make_no_recipe(steps: list[list[str]]) -> None:
+    with pytest.raises(ValueError, match=r"left|polish|exactly once"):
+        recipe_of("plain", steps)
 
 
 def test_the_recipes_differ_in_whether_mail_is_copied_ahead() -> None:
-    assert {key: recipe.is_staged for key, recipe in RECIPES.items()} == {"classic": False, "plain": True}
+    staged = {key for key, recipe in RECIPES.items() if recipe.is_staged}
+    assert staged == {"plain", "sims3", "switching", "secondary"}
+    assert RECIPES.keys() - staged == {"classic", "sims1", "sims2"}
     assert all(recipe.key == key for key, recipe in RECIPES.items())

@@ -96,6 +96,12 @@ SEEN = [
         "NO [ALERT] account undergoing maintenance; please try again later",
     ),
     seen(
+        pytest.mark.req("C-12"),
+        "sign_in.maintenance",
+        "LOGIN",
+        "NO Your mailbox is being moved. Please try again in a few minutes.",
+    ),
+    seen(
         pytest.mark.req("C-13"),
         "sign_in.elsewhere",
         "LOGIN",

@@ -25,15 +25,15 @@ from migrator.rescue.journals import FileJournal, PairedJournal, adopt
 from migrator.rescue.work import Rescued, Way, rescue
 from migrator.secret import Secret
 from migrator.testing import FakeClock, FaultPlan, Killed
-from migrator.testing.connectors import REGISTERED
+from migrator.testing.connectors import QUEUES, REGISTERED
 from migrator.testing.journals import MemoryJournal
-from tests.migrator.nights import ANNA, Faults, Night, clean_calls
+from tests.migrator.nights import ANNA, ROW, Faults, Night, clean_calls
 
 PASSWORD = "directory-manager-password"
 REGISTRIES = {
     Room.DIRECTORY: {"memory": Kind("", "migrator.testing.connectors:RegisteredDirectory")},
     Room.ROUTE: {"memory": Kind("", "migrator.testing.connectors:RegisteredRoute")},
-    Room.HOLD: {},
+    Room.HOLD: {"memory": Kind("", "migrator.testing.connectors:RegisteredHold")},
 }
 KEYS = MultiFernet([Fernet(Fernet.generate_key())])
 
@@ -42,6 +42,7 @@ KEYS = MultiFernet([Fernet(Fernet.generate_key())])
 def _no_rows_of_others() -> Iterator[None]:
     yield
     REGISTERED.clear()
+    QUEUES.clear()
 
 
 class FaultyFolder(RescueFolder):
@@ -72,6 +73,7 @@ class SafeNight(Night):
             "one": connection(Room.DIRECTORY, "source"),
             "two": connection(Room.DIRECTORY, "target"),
             "who": connection(Room.ROUTE, "source"),
+            "queue": connection(Room.HOLD, "source"),
         }
         return Batch("first thousand", self.recipe, connections)
 
@@ -85,6 +87,7 @@ class SafeNight(Night):
             source_directory="one",
             target_directory="one" if self.is_shared else "two",
             route="who" if self.has_route else "",
+            hold="queue",
         )
 
     def folder(self, faults: FaultPlan | None = None) -> RescueFolder:
@@ -98,6 +101,7 @@ class SafeNight(Night):
     def rescue(self, faults: FaultPlan | None = None) -> Rescued | None:
         REGISTERED["source"] = (self.source_rows, faults, PASSWORD)
         REGISTERED["target"] = (self.target_rows, faults, PASSWORD)
+        QUEUES["source"] = self.queue
         return next(iter(rescue(self.folder(faults), registries=REGISTRIES, clock=FakeClock())), None)
 
     def is_refused(self) -> bool:
@@ -144,7 +148,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 def cutover_calls(make: Callable[[], Night]) -> list[tuple[int, str]]:
     """Return number and name of the calls from the first step on."""
     calls = clean_calls(make)
-    begun = calls.index("journal.begin.disable")
+    begun = calls.index("journal.begin.hold")
     return [(number, name) for number, name in enumerate(calls) if number >= begun]
 
 
@@ -154,6 +158,8 @@ def assert_one_side(night: SafeNight, side: Side) -> None:
     assert night.source_rows[ANNA]["host"] == (
         "new.example.test" if side is Side.TARGET and night.has_route else "Old.example.test"
     )
+    assert night.source_rows[ANNA]["delivery"] == ROW["delivery"]
+    assert not night.queue.waiting
 
 
 @pytest.mark.long
@@ -272,6 +278,7 @@ def test_one_damaged_file_does_not_keep_the_others_waiting(tmp_path: Path) -> No
     killed_at(night, "journal.done.disable", tmp_path)
     (night.path / "accounts/05.json").write_text("{")
     REGISTERED["source"] = (night.source_rows, None, PASSWORD)
+    QUEUES["source"] = night.queue
     damaged, fine = rescue(night.folder(), registries=REGISTRIES, clock=FakeClock())
     assert (damaged.name, damaged.way, damaged.error.code) == ("05", Way.UNPROVED, "rescue.damaged")
     assert fine == Rescued("17", ANNA, Way.BACK, Side.SOURCE)
@@ -306,7 +313,7 @@ def test_a_folder_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert {name: (one.room, one.kind, one.options) for name, one in read.connections.items()} == {
         name: (one.room, one.kind, one.options) for name, one in night.batch().connections.items()
     }
-    assert [one.secret.reveal() for one in read.connections.values()] == [PASSWORD] * 3
+    assert [one.secret.reveal() for one in read.connections.values()] == [PASSWORD] * 4
 
 
 def test_another_key_opens_nothing_and_an_added_one_does(tmp_path: Path) -> None:

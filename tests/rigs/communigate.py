@@ -28,9 +28,13 @@ class Box:
 
 
 class CommuniGate:
-    """``boxes``: account and folder to its messages. A context manager; ``url`` is what to copy from or into."""
+    """``boxes``: account and folder to its messages. A context manager; ``url`` is what to copy from or into.
 
-    def __init__(self, *accounts: str) -> None:
+    ``domain`` is the secondary domain that its address is assigned to: a name without one signs in there.
+    """
+
+    def __init__(self, *accounts: str, domain: str = "") -> None:
+        self._domain = domain
         self.boxes: dict[tuple[str, str], Box] = {(account, "INBOX"): Box() for account in (*accounts, POSTMASTER)}
         verbs = ("LOGIN", "LIST", "LSUB", "STATUS", "EXAMINE", "SELECT", "UID FETCH", "CREATE", "SUBSCRIBE", "APPEND")
         greeting = "* OK CommuniGate Pro IMAP Server 6.0 at example.org ready"
@@ -62,7 +66,9 @@ class CommuniGate:
     # what it answers
 
     def login(self, talk: Conversation, command: Command) -> None:
-        self._users[talk] = _words(command)[0]
+        user = _words(command)[0]
+        is_elsewhere = not self._domain or "@" in user or user == POSTMASTER
+        self._users[talk] = user if is_elsewhere else f"{user}@{self._domain}"
         talk.say("$ OK [CAPABILITY IMAP4rev1 LITERAL+] completed", command)
 
     def list(self, talk: Conversation, command: Command) -> None:

@@ -57,7 +57,9 @@ START {{
 }}
 SERVICES {{
   imap cmd="{programs}/imapd -C {dir}/imapd.conf -U 200" listen="127.0.0.1:{port}" prefork=1 maxchild=500
+  moving cmd="{programs}/imapd -C {dir}/imapd.conf -U 200" listen="127.0.0.1:{moving}" prefork=0 maxchild=500
   pop3 cmd="{programs}/pop3d -C {dir}/imapd.conf -U 200" listen="127.0.0.1:{pop3}" prefork=0 maxchild=500
+  sieve cmd="{programs}/timsieved -C {dir}/imapd.conf" listen="127.0.0.1:{sieve}" prefork=0 maxchild=500
 }}
 EVENTS {{
 }}
@@ -101,7 +103,10 @@ class Saslauthd(threading.Thread):
 
 
 class Cyrus(Server):
-    """``alternative=True``: no ``INBOX.`` prefix, separator ``/``. Mail is read by POP3 at port ``pop3``, too."""
+    """``alternative=True``: no ``INBOX.`` prefix, separator ``/``. POP3 at port ``pop3``, scripts at ``sieve``.
+
+    ``moving`` is a second IMAP service, of that name, for whoever moves the mail.
+    """
 
     name: ClassVar[str] = "cyrus"
 
@@ -110,11 +115,11 @@ class Cyrus(Server):
         super().__init__()
         self.passwords = {ADMIN: ADMIN_PASSWORD, **passwords}
         self.user = "mail" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        self.pop3 = free_port()
+        self.pop3, self.sieve, self.moving = free_port(), free_port(), free_port()
         programs = box / "usr/lib/cyrus/bin"
         self._master = programs / "master"
         values = {"dir": self.dir, "programs": programs, "port": self.imap, "user": self.user, "extra": extra}
-        values["pop3"] = self.pop3
+        values |= {"pop3": self.pop3, "sieve": self.sieve, "moving": self.moving}
         (self.dir / "imapd.conf").write_text(_IMAPD.format(**values, alternative="yes" if alternative else "no"))
         (self.dir / "cyrus.conf").write_text(_CONF.format(**values))
         for folder in (*(f"conf/{name}" for name in _FOLDERS), "spool", "sieve"):

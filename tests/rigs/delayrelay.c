@@ -1,11 +1,12 @@
 /* A relay on loopback that behaves like a long line: every byte arrives one half round trip after it was sent, in each
- * direction, with no limit of bandwidth or window, and a new connection costs its handshake. It counts bytes and turns,
- * and cuts or freezes all connections on command.
+ * direction, with no limit of window, and of bandwidth only where a rate is set, and a new connection costs its
+ * handshake. It counts bytes and turns, and cuts or freezes all connections on command.
  *
  *     delayrelay TARGET_PORT        first line on stdout: the port it listens on
  *
  * Commands on stdin, one per line, each answered by one line on stdout:
  *     rtt MICROSECONDS              of everything that is sent from now on
+ *     rate BYTES_A_SECOND           of each direction, all connections together (0: no limit)
  *     counts                        connections open up_bytes down_bytes turns cuts
  *     clear                         sets the counts to 0
  *     cut fin|rst                   cuts every open connection now
@@ -35,6 +36,7 @@
 enum { MAX_LINES = 2048, PIECE = 256 * 1024, UP = 0, DOWN = 1 };
 static const size_t DUE_LIMIT = 4u << 20;      /* due and not taken by the receiver: the sender must wait */
 static const size_t FLIGHT_LIMIT = 768u << 20; /* on its way in all */
+static const int64_t LINK_QUEUE = 20000000;    /* nanoseconds of traffic that wait before a link with a rate */
 
 struct piece {
     struct piece *next;
@@ -63,6 +65,8 @@ struct line {
 static struct line lines[MAX_LINES];
 static int line_count, listener, target_port, frozen;
 static int64_t half; /* one way, nanoseconds */
+static uint64_t rate;        /* bytes a second, 0: no limit */
+static int64_t link_free[2]; /* when the last byte that waits has left */
 static uint64_t opened, turns, cuts, moved[2];
 static uint64_t cut_at[2]; /* 0: never */
 static int cut_rst;
@@ -144,8 +148,18 @@ static size_t overdue(struct way *w, int64_t t) {
     return sum;
 }
 
-static int takes(struct way *w, int64_t t) {
-    return w->from >= 0 && !w->ended && w->queued < FLIGHT_LIMIT && overdue(w, t) < DUE_LIMIT;
+static int is_full(int which, int64_t t) { return rate && link_free[which] >= t + LINK_QUEUE; }
+
+/* Returns the moment at which the last of `size` bytes has left. */
+static int64_t leaves(int which, size_t size, int64_t start) {
+    if (!rate) return start;
+    if (link_free[which] > start) start = link_free[which];
+    return link_free[which] = start + (int64_t)(size * 1000000000ULL / rate);
+}
+
+static int takes(struct line *l, int which, int64_t t) {
+    struct way *w = &l->way[which];
+    return w->from >= 0 && !is_full(which, t) && !w->ended && w->queued < FLIGHT_LIMIT && overdue(w, t) < DUE_LIMIT;
 }
 
 /* Returns -1 when the connection broke. */
@@ -154,7 +168,7 @@ static int take(struct line *l, int which, int64_t t) {
     struct way *w = &l->way[which];
     ssize_t n = recv(w->from, buffer, sizeof buffer, 0);
     if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    int64_t due = (t > w->opens ? t : w->opens) + half;
+    int64_t due = leaves(which, (size_t)n, t > w->opens ? t : w->opens) + half;
     if (n == 0) {
         w->ended = 1;
         w->end_due = due;
@@ -232,6 +246,8 @@ static void command(char *text) {
     for (int i = 0; i < line_count; i++) open_now += lines[i].used;
     if (sscanf(text, "rtt %llu", &n) == 1) {
         half = (int64_t)n * 500;
+    } else if (sscanf(text, "rate %llu", &n) == 1) {
+        rate = n;
     } else if (!strncmp(text, "counts", 6)) {
         printf("%llu %d %llu %llu %llu %llu\n", (unsigned long long)opened, open_now, (unsigned long long)moved[UP],
                (unsigned long long)moved[DOWN], (unsigned long long)turns, (unsigned long long)cuts);
@@ -292,7 +308,8 @@ static int64_t watch(int64_t t, int *count) {
         if (l->server < 0) wake = sooner(wake, l->connects);
         for (int which = UP; which <= DOWN; which++) {
             struct way *w = &l->way[which];
-            if (takes(w, t)) {
+            if (is_full(which, t)) wake = sooner(wake, link_free[which] - LINK_QUEUE + 1);
+            if (takes(l, which, t)) {
                 end[which]->fd = w->from;
                 end[which]->events |= POLLIN;
             }
@@ -320,7 +337,7 @@ static void round_of_events(void) {
     for (int i = 0; i < before && !frozen; i++) {
         struct line *l = &lines[i];
         for (int which = UP; which <= DOWN && l->used; which++)
-            if (2 + 2 * i < count && watched[2 + 2 * i + which].revents && l->way[which].from >= 0 && takes(&l->way[which], t) &&
+            if (2 + 2 * i < count && watched[2 + 2 * i + which].revents && l->way[which].from >= 0 && takes(l, which, t) &&
                 take(l, which, t) < 0)
                 forget(l, 1);
         if (l->used && serve(l, t)) break;

@@ -150,6 +150,20 @@ protocol imap {{
 mail_attribute_dict = file:%h/dovecot-attributes
 """
 
+_SIEVE = """\
+service managesieve-login {{
+  chroot =
+  service_count = 0
+  inet_listener sieve {{
+    port = {port}
+  }}
+}}
+plugin {{
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+  {extra}
+}}
+"""
+
 _SHARED = """\
 namespace shared {{
   type = shared
@@ -170,6 +184,7 @@ class _Options(NamedTuple):
     shared: bool
     quota: str
     pop3: bool
+    sieve: bool
     extra: str
 
 
@@ -189,14 +204,19 @@ class Dovecot(Server):
         shared: bool = False,
         quota: str = "10G",
         pop3: bool = False,
+        sieve: bool = False,
+        sieve_settings: str = "",
         extra: str = "",
     ) -> None:
         """``shared``: other people's folders in a namespace of their own; ``pop3``: mail is read by POP3, too, at ports
-        ``pop3`` and ``pop3s``; ``extra``: more lines of configuration.
+        ``pop3`` and ``pop3s``; ``sieve``: scripts by ManageSieve at port ``sieve``, with ``sieve_settings`` of the
+        plugin; ``extra``: more lines of configuration.
         """
         need("/usr/sbin/dovecot", "Dovecot")
         super().__init__()
-        self.options = _Options(layout, separator, prefix, tls, shared, quota, pop3, extra)
+        self.options = _Options(layout, separator, prefix, tls, shared, quota, pop3, sieve, extra)
+        self.sieve = free_port() if sieve else 0
+        self._sieve_settings = sieve_settings
         self.imaps = free_port() if self.options.tls else 0
         self.pop3 = free_port() if self.options.pop3 else 0
         self.pop3s = free_port() if self.options.pop3 and self.options.tls else 0
@@ -218,6 +238,8 @@ class Dovecot(Server):
         self.wait_for_greeting(self.imap)
         if self.pop3:
             self.wait_for_greeting(self.pop3, banner=b"+OK")
+        if self.sieve:
+            self.wait_for_greeting(self.sieve, banner=b'"IMPLEMENTATION"')
 
     def admin(self, user: str) -> Account:
         """The account of ``user``, signed in to by the administrator."""
@@ -266,6 +288,7 @@ class Dovecot(Server):
         if chosen.tls:
             self.certificate, key = own_certificate(self.dir)
         everyone = location.replace("~", f"{self.dir}/mail/%%n")
+        protocols = ["imap"] + ["pop3"] * chosen.pop3 + ["sieve"] * chosen.sieve
         shared = _SHARED.format(separator=chosen.separator, location=everyone) if chosen.shared else ""
         return (
             _CONFIG.format(
@@ -273,7 +296,7 @@ class Dovecot(Server):
                 ssl="yes" if chosen.tls else "no",
                 port=self.imap,
                 tls_port=self.imaps,
-                protocols="imap pop3" if chosen.pop3 else "imap",
+                protocols=" ".join(protocols),
                 pop3_port=self.pop3,
                 pop3s_port=self.pop3s,
                 certificate=f"ssl_cert = <{self.certificate}\nssl_key = <{key}" if chosen.tls else "",
@@ -289,6 +312,7 @@ class Dovecot(Server):
                 quota=chosen.quota,
                 shared=shared,
             )
+            + (_SIEVE.format(port=self.sieve, extra=self._sieve_settings) if chosen.sieve else "")
             + chosen.extra
         )
 

@@ -56,10 +56,12 @@ CREATE TABLE users (
 class GovernedDovecot(Dovecot):
     """A Dovecot that asks ``driver`` (ldap, sql) who may sign in; its own file of users has only mailboxes' names."""
 
-    def __init__(self, passwords: Mapping[str, str], driver: str, directory: str, **more: Any) -> None:
+    def __init__(
+        self, passwords: Mapping[str, str], driver: str, directory: str, *, extra: str = "", **more: Any
+    ) -> None:
         self._driver = driver
         self._directory = directory
-        super().__init__(passwords, extra=_REUSED, **more)
+        super().__init__(passwords, extra=_REUSED + extra, **more)
         (self.dir / "directory.conf").write_text(directory)
 
     def _config(self) -> str:

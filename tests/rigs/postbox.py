@@ -43,7 +43,7 @@ class Postbox:
         self.received += 1
         answer = self.judge(self.received, message)
         if answer is None:
-            envelope = [line for line in conversation.commands if line[:4] in (b"MAIL", b"RCPT")][-2:]
+            envelope = [line for line in conversation.commands if line[:4].upper() in (b"MAIL", b"RCPT")][-2:]
             self.mail.append((envelope[0], envelope[1], message))
             answer = "250 2.0.0 taken"
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A long line on loopback: an exact delay in each direction, counts of bytes and round trips, and cuts on command.
+"""A long or slow line on loopback: an exact delay and rate each way, counts of bytes and round trips, cuts on command.
 
 The work is done by ``delayrelay.c``, compiled at first use: Python would be the bottleneck it is meant to show.
 """
@@ -38,15 +38,17 @@ class Counts(NamedTuple):
 class Relay:
     """Listens on ``port`` and passes everything on to ``target_port``.
 
-    ``rtt_ms`` is the whole round trip: half of it each way, and a handshake before the first byte. A context manager.
+    ``rtt_ms`` is the whole round trip: half of it each way, and a handshake before the first byte. ``rate``: bytes a
+    second each way, 0 for no limit. A context manager.
     """
 
-    def __init__(self, target_port: int, rtt_ms: float = 0.0) -> None:
+    def __init__(self, target_port: int, rtt_ms: float = 0.0, rate: int = 0) -> None:
         self._running = subprocess.Popen(
             [str(compiled()), str(target_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         self.port = int(self._answer())
         self.set_rtt(rtt_ms)
+        self._ask(f"rate {rate}")
 
     def set_rtt(self, milliseconds: float) -> None:
         """Delay what is sent from now on by ``milliseconds`` there and back."""

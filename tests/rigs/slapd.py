@@ -43,9 +43,15 @@ attributetype ( 1.3.6.1.4.1.99999.1.7 NAME 'mailQuota' EQUALITY caseIgnoreIA5Mat
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )
 attributetype ( 1.3.6.1.4.1.99999.1.8 NAME 'emailPersonStatus' EQUALITY caseIgnoreMatch
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.99999.1.9 NAME 'mailLocalAddress' EQUALITY caseIgnoreIA5Match
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.26{256} )
 objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'mailMigrationUser' SUP top AUXILIARY
   MAY ( mailHost $ mailDeliveryOption $ mailUserStatus $ inetUserStatus $ mailAlternateAddress
     $ mailForwardingAddress $ mailQuota $ emailPersonStatus ) )
+objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'inetMailGroup' SUP top AUXILIARY
+  MAY ( mail $ mailHost $ mailDeliveryOption $ mailAlternateAddress ) )
+objectclass ( 1.3.6.1.4.1.99999.2.3 NAME 'inetLocalMailRecipient' SUP top AUXILIARY
+  MAY ( mailLocalAddress $ mailHost ) )
 """
 _CONFIG = """\
 include /etc/ldap/schema/core.schema
@@ -56,6 +62,7 @@ pidfile {dir}/slapd.pid
 argsfile {dir}/slapd.args
 modulepath /usr/lib/ldap
 moduleload back_mdb
+{modules}
 loglevel none
 {tls}
 {hidden_abilities}
@@ -72,6 +79,13 @@ index objectClass,uid,mail,mailAlternateAddress,mailHost,mailUserStatus,emailPer
 access to attrs=userPassword by dn.exact="{reader}" read by anonymous auth by self write by * none
 {hidden_versions}
 access to * by dn.exact="{migrator}" write by * read
+{replication}
+"""
+# RFC 4533: the replica asks once, and then is told of each change
+_REPLICA = """\
+syncrepl rid=001 provider={uri} type=refreshAndPersist retry="1 +" searchbase="{base}"
+  bindmethod=simple binddn="{root}" credentials={root_password}
+updateref {uri}
 """
 
 
@@ -83,19 +97,26 @@ class Slapd(Server):
     """``Slapd([person("anna@example.test", emailPersonStatus="active")])``; its URI is :attr:`uri`.
 
     ``tls``: StartTLS, and :attr:`secure_uri`. ``hides``: what nobody may read, its abilities or the versions of its
-    entries. ``most``: entries that a paged search hands out.
+    entries. ``most``: entries that a paged search hands out. ``replica_of``: the URI of the one whose copy it is.
     """
 
     name: ClassVar[str] = "slapd"
 
     def __init__(
-        self, people: Iterable[str] = (), *, tls: bool = False, hides: Hidden = "", most: str = "unlimited"
+        self,
+        people: Iterable[str] = (),
+        *,
+        tls: bool = False,
+        hides: Hidden = "",
+        most: str = "unlimited",
+        replica_of: str = "",
     ) -> None:
         need("/usr/sbin/slapd", "OpenLDAP")
         super().__init__()
         self.port = self.imap  # the port that this rig's base watches
         self.uri = f"ldap://{HOST}:{self.port}"
         self.secure_uri = f"ldaps://{HOST}:{free_port()}" if tls else ""
+        self._replica_of = replica_of
         self.certificate, key = own_certificate(self.dir) if tls else (None, None)
         (self.dir / "db").mkdir()
         (self.dir / "mail.schema").write_text(_SCHEMA)
@@ -111,13 +132,15 @@ class Slapd(Server):
                 hidden_abilities='access to dn.base="" by * none' if hides == "abilities" else "",
                 hidden_versions="access to attrs=entryCSN by * none" if hides == "versions" else "",
                 most=most,
+                modules="" if replica_of else "moduleload syncprov",
+                replication=_replication(replica_of),
                 tls=f"TLSCertificateFile {self.certificate}\nTLSCertificateKeyFile {key}" if tls else "",
             )
         )
         (self.dir / "first.ldif").write_text("\n".join([*_FIRST, *people]))
 
     def start(self) -> None:
-        if not any((self.dir / "db").iterdir()):
+        if not self._replica_of and not any((self.dir / "db").iterdir()):
             self._run("/usr/sbin/slapadd", "-q", "-f", self.dir / "slapd.conf", "-l", self.dir / "first.ldif")
         # -d 0 keeps it in the foreground
         uris = f"{self.uri} {self.secure_uri}".strip()
@@ -134,6 +157,19 @@ class Slapd(Server):
         for name, values in attributes.items():
             lines += [f"replace: {name}", *_lines(name, values), "-"]
         self._speak("ldapmodify", "\n".join(lines) + "\n")
+
+    def holds(self, dn: str) -> bool:
+        """True when there is an entry of that name."""
+        found = self._speak("ldapsearch", "", "-LLL", "-b", BASE, f"(entryDN={dn})", "1.1")
+        return "dn:" in found
+
+    def add(self, *entries: str) -> None:
+        """Add entries as somebody else would, each as :func:`person` and :func:`group` write it."""
+        self._speak("ldapadd", "\n".join(entries))
+
+    def apply(self, text: str) -> None:
+        """Let ldapmodify read ``text``; raises ``CalledProcessError`` when one of its changes is refused."""
+        self._speak("ldapmodify", text)
 
     def remove(self, dn: str) -> None:
         """Remove an entry."""
@@ -179,6 +215,27 @@ def person(address: str, *, dn: str = "", **attributes: str | Sequence[str]) -> 
     for name, values in given.items():
         lines += _lines(name, values)
     return "\n".join(lines) + "\n"
+
+
+def group(address: str, members: Sequence[str], **attributes: str | Sequence[str]) -> str:
+    """The LDIF of one group of people, given by their uid."""
+    cn = address.partition("@")[0]
+    given: dict[str, str | Sequence[str]] = {
+        "objectClass": ["groupOfNames", "inetMailGroup"],
+        "cn": cn,
+        "mail": address,
+        "member": [f"uid={uid},{PEOPLE}" for uid in members],
+        **attributes,
+    }
+    return (
+        f"dn: cn={cn},{PEOPLE}\n" + "\n".join(line for name, its in given.items() for line in _lines(name, its)) + "\n"
+    )
+
+
+def _replication(replica_of: str) -> str:
+    if not replica_of:
+        return "overlay syncprov"
+    return _REPLICA.format(uri=replica_of, base=BASE, root=ROOT, root_password=ROOT_PASSWORD)
 
 
 def _lines(name: str, values: str | Sequence[str]) -> list[str]:

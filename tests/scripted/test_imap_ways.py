@@ -112,6 +112,17 @@ def _taken(item: Message | Trouble) -> tuple[int, bytes] | Trouble:
     return item.uid, item.whole if item.whole is not None else b"".join(item.stream or ())
 
 
+@pytest.mark.req("D-42", "C-29")
+@pytest.mark.parametrize(
+    "words",
+    ["Error in IMAP command FETCH: Too long argument.", "Command Error. 10", "maximum request size exceeded"],
+)
+def test_a_server_that_finds_a_command_too_long_is_asked_for_less_in_the_same_way(words: str) -> None:
+    found, asked = read(Old((PEEK, OLD_PEEK, NO_PEEK), most=4, refusal=f"$ BAD {words}"))
+    assert found == WHOLE
+    assert {asking.rpartition(b" ")[2] for asking in asked} == {b"BODY.PEEK[])"}
+
+
 @pytest.mark.req("S-64")
 def test_a_server_can_be_asked_for_rfc822_peek_from_the_start() -> None:
     found, asked = read(Old((OLD_PEEK,)), Manners(fetches_rfc822=True))

@@ -10,6 +10,7 @@ import ssl
 import threading
 import tracemalloc
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +18,8 @@ import pytest
 
 from migrator.errors import MigratorError, Patience, Side
 from migrator.limits import Limits
-from migrator.mail import DateOrigin, Message
-from migrator.stores.base import MessageName, ReadRequest, ScanRequest, Trouble
+from migrator.mail import DateOrigin, Message, MessageMeta
+from migrator.stores.base import MessageName, ReadRequest, Removing, ScanRequest, Trouble
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.pop3 import INBOX, Pop3Source
 from tests.rigs.base import own_certificate
@@ -127,6 +128,77 @@ def test_a_session_neither_deletes_nor_says_goodbye() -> None:
         with Pop3Source(peer.endpoint(), QUICK) as source:
             assert [uid for uid, _ in read(source)] == [1, 2, 3]
         assert set(peer.verbs()) == {"CAPA", "USER", "PASS", "LIST", "UIDL", "TOP", "RETR"}
+
+
+def marked(source: Pop3Source) -> None:
+    """List the mailbox, and mark its first and third message."""
+    source.folders()
+    source.mark(INBOX, [1, 3], 1)
+
+
+def test_what_is_marked_goes_with_the_end_of_the_session_and_nothing_else() -> None:
+    with TextPeer(answers(DELE="+OK", QUIT="+OK")) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        assert source.features.removing is Removing.AT_END
+        marked(source)
+        source.remove_marked(INBOX, [1, 3], 1)
+        assert peer.commands[-3:] == [b"DELE 1", b"DELE 3", b"QUIT"]
+        source.folders()
+        assert peer.connections == 2  # what is gone, only a new session shows
+
+
+@pytest.mark.parametrize("end", ["+OK", cut])
+def test_mail_that_comes_while_all_other_is_removed_gets_the_next_number(end) -> None:
+    script = answers(
+        LIST=["+OK\n1 10\n2 20\n3 30\n.", "+OK\n1 40\n."],
+        UIDL=["+OK\n1 a\n2 b\n3 c\n.", "+OK\n1 new\n."],
+        DELE="+OK",
+        QUIT=end,
+    )
+    with TextPeer(script) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        source.folders()
+        source.mark(INBOX, [1, 2, 3], 1)
+        with suppress(MigratorError):
+            source.remove_marked(INBOX, [1, 2, 3], 1)
+        (found,) = source.scan([ScanRequest(INBOX, 1)])
+        assert isinstance(found, MessageMeta)
+        assert (found.uid, found.size_bytes) == (4, 40)
+
+
+@pytest.mark.parametrize("answer", ["-ERR some messages were not removed", close, cut])
+def test_an_end_without_its_answer_is_an_error_whose_outcome_must_be_looked_at(answer) -> None:
+    with TextPeer(answers(DELE="+OK", QUIT=answer)) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        marked(source)
+        with pytest.raises(MigratorError):
+            source.remove_marked(INBOX, [1, 3], 1)
+        source.folders()
+        assert peer.connections == 2
+
+
+def test_a_session_that_was_lost_after_the_marks_removes_nothing() -> None:
+    with TextPeer(answers(DELE="+OK", QUIT="+OK")) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        marked(source)
+        source.drop()
+        source.folders()
+        with pytest.raises(MigratorError) as caught:
+            source.remove_marked(INBOX, [1, 3], 1)
+        assert caught.value.code == "line.lost"
+        marked(source)
+        source.unmark(INBOX, [1, 3], 1)
+        assert "QUIT" not in peer.verbs()
+
+
+def test_a_refused_mark_removes_nothing() -> None:
+    with TextPeer(answers(DELE=["+OK", "-ERR read only"])) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        with pytest.raises(MigratorError):
+            marked(source)
+        assert "QUIT" not in peer.verbs()
+
+
+@pytest.mark.parametrize("names", ["-ERR what", "+OK\n1 a\n2 b\n3 a\n."])
+def test_without_lasting_names_of_its_own_no_message_is_removed(names: str) -> None:
+    with TextPeer(answers(UIDL=names)) as peer, Pop3Source(peer.endpoint(), QUICK) as source:
+        source.folders()
+        assert source.features.removing is None
 
 
 def test_dots_are_taken_away_and_the_rest_is_as_it_was() -> None:

@@ -1,4 +1,4 @@
-"""Look at single accounts, and stop, retry, exclude or roll them back."""
+"""Look at single accounts, and stop, retry, exclude, roll or take them back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from campaigns.management.shell import VerbCommand, actor, find_accounts, find_b
 from campaigns.management.telling import account_facts, cause_sentence
 from campaigns.models import Account
 from campaigns.selectors import account as account_selector
-from campaigns.services import accounts
+from campaigns.services import accounts, returns
 from campaigns.services.refusals import SENTENCES, Refused
 
 
@@ -26,6 +26,7 @@ class Command(VerbCommand):
         "exclude": "Leave accounts out of the move.",
         "take-in": "Take excluded accounts into the move again.",
         "roll-back": "Let users back to the source, before the switch.",
+        "take-back": "Take users who have moved back to the source, with the mail that came since.",
         "resolve": "Decide about an account of which it is not known how far it came.",
     }
 
@@ -39,6 +40,8 @@ class Command(VerbCommand):
             parser.add_argument("--batch", metavar="NUMBER", type=int, help="with --cause: in this batch only")
         if verb in ("exclude", "take-in", "roll-back"):
             parser.add_argument("--reason", default="")
+        if verb == "take-back":
+            parser.add_argument("--reason", required=True)
         if verb == "resolve":
             parser.add_argument("--verdict", required=True, choices=[verdict.value for verdict in accounts.Verdict])
             parser.add_argument("--reason", required=True)
@@ -88,6 +91,9 @@ class Command(VerbCommand):
 
     def roll_back(self, options: dict[str, Any]) -> None:
         self._each(options, accounts.roll_back, "goes back to the source", reason=options["reason"])
+
+    def take_back(self, options: dict[str, Any]) -> None:
+        self._each(options, returns.take_back, "is taken back to the source", reason=options["reason"])
 
     def resolve(self, options: dict[str, Any]) -> None:
         verdict = accounts.Verdict(options["verdict"])

@@ -79,7 +79,7 @@ class Command(BaseCommand):
             folder.require_ours(settings.DATA)
             installation.make_private(settings.DATA)
             stack.enter_context(installation.hold_alone())
-            line = stack.enter_context(listen())
+            line = stack.enter_context(listen(settings.BIND, settings.PORT, "MAILFERRY_PORT"))
             folder.begin_anew(settings.DATA)
             self._tell(f"Making a mail platform for {options['accounts']} invented people ...")
             platform = stack.enter_context(

@@ -14,11 +14,13 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 
 from campaigns.bridge.lease import Lease
+from campaigns.management.watching import Watch
 from campaigns.services import beats, installation, lists, mail_counts, scheduling
-from campaigns.tasks import ring
+from campaigns.tasks import ring, ring_surveys
 
 _TICK_SECONDS: Final = 1.0
 _SWEEP_SECONDS: Final = 3600.0
+_LAST_ALARM_SECONDS: Final = 5.0  # for what is on its way out when the ticker ends; else the next one sends it
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,14 @@ class Ticker:
         tick: Callable[[], scheduling.TickReport],
         ring: Callable[[Lease], None],
         count: Callable[[], object] = lambda: None,
+        survey: Callable[[], object] = lambda: None,
+        watch: Callable[[], object] = lambda: None,
     ) -> None:
         self._tick = tick
         self._ring = ring
         self._count = count
+        self._survey = survey
+        self._watch = watch
         self._stop = threading.Event()
         self._next_beat = 0.0
         self._next_sweep = 0.0
@@ -51,11 +57,13 @@ class Ticker:
             self._stop.wait(_TICK_SECONDS - (time.monotonic() - begun))
 
     def turn(self) -> None:
-        """Do one tick, ring for what it claimed, and beat; count mail for pages, and now and then sweep."""
+        """Beat, look after who waits too long, tick and ring for what was claimed; count mail for pages, and sweep."""
         try:
             self._beat()
+            self._watch()
             self._ring_all(self._tick().claimed)
             self._count()
+            self._survey()
             self._sweep()
         except DatabaseError as error:
             log.warning("the database did not answer, the next tick tries again: %s", str(error).strip())
@@ -93,8 +101,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         installation.require_ready()
-        ticker = Ticker(scheduling.tick, ring, mail_counts.count_next)
+        watch = Watch()
+        ticker = Ticker(scheduling.tick, ring, mail_counts.count_next, ring_surveys, watch)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, ticker.stop)
         ticker.run()
+        watch.sending.wait(_LAST_ALARM_SECONDS)
         beats.forget(beats.full_name(beats.TICKER))

@@ -21,39 +21,52 @@ from campaigns.models import Worker
 from campaigns.services import beats, installation
 from campaigns.supervisor import Program, Supervisor
 
+_WAITING: Final = 1024  # lines that wait for their program; the kernel may allow fewer
 _PATIENCE_SECONDS: Final = 60.0  # for programs to end; what is cut off then goes on at the next start
 
 
-def listen() -> socket.socket:
-    """Take the port. It is held here and handed to the web program, so that its restarts refuse nobody."""
-    family = socket.AF_INET6 if ":" in settings.BIND else socket.AF_INET
-    line = socket.socket(family)
+def listen(address: str, port: int, variable: str) -> socket.socket:
+    """Take a port. It is held here and handed to its program, so that restarts refuse nobody.
+
+    ``variable`` is the setting of the port. Raises ``Unfit``.
+    """
+    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        line.bind((settings.BIND, settings.PORT))
-        line.listen(128)
+        line.bind((address, port))
+        line.listen(_WAITING)
     except OSError as error:
         line.close()
-        raise installation.Unfit(_why_not(error)) from error
+        raise installation.Unfit(_why_not(error, address, port, variable)) from error
     line.set_inheritable(True)
     return line
 
 
-def _why_not(error: OSError) -> str:
+def _why_not(error: OSError, address: str, port: int, variable: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"Port {settings.PORT} on {settings.BIND} is taken by another program. "
-            f"Choose another one: MAILFERRY_PORT={settings.PORT % 65535 + 1} ./run"
+            f"Port {port} on {address} is taken by another program. "
+            f"Choose another one: {variable}={port % 65535 + 1} ./run"
         )
-    return f"Mailferry cannot listen on {settings.BIND}, port {settings.PORT}: {error.strerror}."
+    return f"Mailferry cannot listen on {address}, port {port}: {error.strerror}."
 
 
-def programs(fd: int) -> list[Program]:
-    """Return what makes up the panel on one machine."""
+def listen_for_fronts() -> dict[str, socket.socket]:
+    """Take the ports at which front servers ask, by the option that hands each on; none where none is set."""
+    wanted = {
+        "--http-fd": (settings.GATES_PORT, "MAILFERRY_GATES_PORT"),
+        "--postfix-fd": (settings.SOCKETMAP_PORT, "MAILFERRY_SOCKETMAP_PORT"),
+    }
+    return {option: listen(settings.GATES_BIND, port, variable) for option, (port, variable) in wanted.items() if port}
+
+
+def programs(fd: int, fronts: Mapping[str, int]) -> list[Program]:
+    """Return what makes up the panel on one machine. ``fronts`` are the sockets of the gates, by their options."""
     workers = [_worker(f"stage-{n}", "stage") for n in range(1, settings.STAGE_WORKERS + 1)]
     workers += [_worker(f"cutover-{n}", "control,cutover") for n in range(1, settings.CUTOVER_WORKERS + 1)]
     ticker = Program("ticker", _command("ticker"), beats.full_name(beats.TICKER))
-    return [Program("web", _command("web", f"--fd={fd}")), *workers, ticker]
+    gates = [Program("gates", _command("gates", *(f"{option}={fd}" for option, fd in fronts.items())))]
+    return [Program("web", _command("web", f"--fd={fd}")), *workers, ticker, *(gates if fronts else [])]
 
 
 def _worker(name: str, queues: str) -> Program:
@@ -74,9 +87,10 @@ def last_beats() -> Mapping[str, datetime] | None:
         connection.close()
 
 
-def supervise(fd: int, what_happens: str) -> None:
+def supervise(fd: int, what_happens: str, fronts: Mapping[str, int] | None = None) -> None:
     """Keep all programs running until a signal asks to end them; ``what_happens`` then is told in half a sentence."""
-    supervisor = Supervisor(programs(fd), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=(fd,))
+    fds = (fd, *(fronts or {}).values())
+    supervisor = Supervisor(programs(fd, fronts or {}), beats=last_beats, stale_seconds=beats.STALE_SECONDS, fds=fds)
 
     def stop(*_: object) -> None:
         # Not by print: a signal may come in the middle of another line.
@@ -98,9 +112,10 @@ class Command(BaseCommand):
         with contextlib.ExitStack() as stack:
             installation.make_private(settings.DATA)
             stack.enter_context(installation.hold_alone())
-            line = stack.enter_context(listen())
+            line = stack.enter_context(listen(settings.BIND, settings.PORT, "MAILFERRY_PORT"))
+            fronts = {option: stack.enter_context(one).fileno() for option, one in listen_for_fronts().items()}
             call_command("prepare", stdout=self.stdout)
             self.stdout.write(f"Mailferry is at {settings.URL} (Ctrl-C ends it)")
             self.stdout.flush()
-            supervise(line.fileno(), "what is being copied stops where it can go on later")
+            supervise(line.fileno(), "what is being copied stops where it can go on later", fronts)
         self.stdout.write("Mailferry has ended.")

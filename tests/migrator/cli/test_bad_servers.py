@@ -88,6 +88,7 @@ def test_a_server_that_never_greets(mailferry, passwords, good) -> None:
         assert bad.commands == []
 
 
+@pytest.mark.long
 @pytest.mark.req("C-18")
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("scheme", ["imaps", "imap+starttls"])

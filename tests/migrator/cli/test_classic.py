@@ -122,9 +122,9 @@ def _shared(options: argparse.Namespace, with_: argparse.Namespace) -> dict[str,
 
 @pytest.mark.parametrize(
     ("flag", "sentence"),
-    [("--delete", "removing mail from the old server is not offered"), ("--copyMailboxClass", "classes of mailboxes")],
+    [("--delete", "says so twice: --yes-delete-at-source"), ("--copyMailboxClass", "classes of mailboxes")],
 )
-def test_what_is_not_offered_is_refused_with_its_reason(mailferry, source, target, secret, flag, sentence) -> None:
+def test_what_is_not_offered_so_is_refused_with_its_reason(mailferry, source, target, secret, flag, sentence) -> None:
     words = [place(source), "a", secret("old", "pw"), place(target), "b", secret("new", "pw")]
     ended = mailferry("MoveIMAPMail", flag, *words)
     assert (ended.exit_code, sentence in ended.err) == (2, True)

@@ -362,3 +362,10 @@ def test_the_second_interrupt_ends_at_once(passwords, target, tmp_path) -> None:
         assert running.returncode == 130
         assert "Ended at once." in err
         assert out == ""
+
+
+@pytest.mark.parametrize("words", [("--since", "2021-01-01"), ("--min-size", "5000")])
+def test_messages_that_are_not_wanted_stay_behind(mailferry, passwords, urls, target, words) -> None:
+    ended = mailferry("copy", *urls, *passwords, *words, "--json")
+    assert (ended.exit_code, ended.answer["outcomes"]["filtered"], ended.answer["appended"]) == (0, 1, 0)
+    assert target.said("APPEND") == []

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from migrator.cli.accounts import Account, AccountResult, Exit, carry
+from migrator.cli.accounts import Account, AccountResult, Exit, carry, not_started
 from migrator.cli.crew import Crew
 from migrator.errors import Side
 from migrator.events import EventSink, PassPlanned, Silence
@@ -29,7 +29,7 @@ def run(worlds: list[World], *, lanes: int = 4, stop: Stop | None = None) -> lis
     def carry_one(account: Account, sink: EventSink) -> AccountResult:
         return carry(account, ledgers, CHOICES, sink, signal)
 
-    crew = Crew(carry_one, lanes=lanes, stop=signal, listen=lambda account: Silence())
+    crew = Crew(carry_one, not_started, lanes=lanes, stop=signal, listen=lambda account: Silence())
     return crew.run([it.account for it in worlds], lambda result: None)
 
 
@@ -119,7 +119,7 @@ def test_the_first_account_goes_alone_until_it_has_listed_both_sides() -> None:
         others_may_start.set()
         return AccountResult(account, Exit.ALL_THERE)
 
-    crew = Crew(carry_one, lanes=3, stop=NeverStop(), listen=lambda account: Silence())
+    crew = Crew(carry_one, not_started, lanes=3, stop=NeverStop(), listen=lambda account: Silence())
     results = crew.run([first.account, world("u1", line=1).account, world("u2", line=2).account], lambda result: None)
     assert exit_codes(results) == [Exit.ALL_THERE] * 3
     assert seen_before == [False]
@@ -129,6 +129,6 @@ def test_a_fault_of_ours_ends_the_crew_and_is_not_hidden() -> None:
     def carry_one(account: Account, sink: EventSink) -> AccountResult:
         raise ZeroDivisionError
 
-    crew = Crew(carry_one, lanes=3, stop=NeverStop(), listen=lambda account: Silence())
+    crew = Crew(carry_one, not_started, lanes=3, stop=NeverStop(), listen=lambda account: Silence())
     with pytest.raises(ZeroDivisionError):
         crew.run([world(f"u{n}").account for n in range(9)], lambda result: None)

@@ -83,6 +83,17 @@ def test_a_repair_that_would_not_be_made_is_refused(mailferry, password, wish: l
     assert f"{wish[0]}: mail that is delivered by SMTP goes as it is" in ended.err.replace("\n  ", " ")
 
 
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [(["--newest-first"], "mail is delivered in its own order"), (["--duplicates", "once"], "cannot be found again")],
+)
+def test_what_delivering_cannot_do_is_refused(mailferry, password, wish: list[str], why: str) -> None:
+    with Maildrop(MAIL).server() as source, Postbox().server() as target:
+        ended = mailferry("copy", *urls(source, target), *password, *wish)
+        assert (ended.exit_code, target.connections) == (2, 0)
+        assert why in ended.err
+
+
 @pytest.mark.long
 @pytest.mark.req("S-49")
 def test_a_slow_server_is_given_up_or_waited_for_as_it_is_asked(mailferry, password) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from migrator.cli.filter_options import skipped_roles, wanted
 from migrator.cli.options import parse
-from migrator.transfer.plan import ALL_MESSAGES, MessageFilter
+from migrator.cli.wishes import manners
+from migrator.errors import Side
+from migrator.transfer.plan import ALL_MESSAGES, LabelPolicy, MessageFilter
 
 COPY = ("copy", "imap://a@old", "imap://b@new")
 
@@ -30,6 +32,8 @@ def test_roles_are_spelled_as_servers_do() -> None:
     [
         (("--since", "31.12.2024"), "must be a day, as 2024-12-31"),
         (("--max-size", "5M"), "must be a number of bytes"),
+        (("--search", 'SUBJECT "a'), "quotation mark closed"),
+        (("--newest-first", "0"), "must be a number of days"),
         (("--skip-role", "spam"), "invalid choice"),
     ],
 )
@@ -38,3 +42,16 @@ def test_what_cannot_be_is_refused_with_its_reason(words, sentence, capsys) -> N
         parse([*COPY, *words])
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_labels_are_folders_unless_somebody_chooses_otherwise() -> None:
+    assert parse(COPY).gmail_labels == LabelPolicy.FOLDERS
+    chosen = parse([*COPY, "--gmail-labels", "keywords"])
+    assert (chosen.gmail_labels, manners(chosen, Side.SOURCE).labels_as_keywords) == (LabelPolicy.KEYWORDS, True)
+    assert not manners(parse([*COPY, "--gmail-labels", "first"]), Side.SOURCE).labels_as_keywords
+
+
+def test_recent_mail_is_that_of_thirty_days_unless_they_are_counted() -> None:
+    assert parse(COPY).newest_first is None
+    assert parse([*COPY, "--newest-first"]).newest_first == 30
+    assert parse([*COPY, "--newest-first", "7"]).newest_first == 7

@@ -67,6 +67,31 @@ def test_a_list_is_moved_with_the_postmasters_passwords_alone(mailferry, passwor
     assert {words.split()[1] for words in old.peer.said("LOGIN")} == {b'"postmaster"'}
 
 
+SECOND = ("anna@client1.example", "bert@client1.example")
+
+
+@pytest.mark.req("S-93")
+@pytest.mark.parametrize(
+    ("domain", "target_options"),
+    [
+        ("", ["--target-admin", POSTMASTER, "--target-prefix", "~{user}@client1.example/"]),
+        ("client1.example", []),
+    ],
+    ids=["by the postmaster", "by the address of the domain"],
+)
+def test_a_list_of_bare_names_goes_into_a_second_domain(
+    mailferry, passwords, old, tmp_path, domain: str, target_options: list[str]
+) -> None:
+    (tmp_path / "list").write_text("Name\tPassword\nanna\tx\nbert\tx\n")
+    with CommuniGate("anna", "bert", *SECOND, domain=domain) as new:
+        servers = [server.url("").replace("imap://@", "imap://") for server in (old, new)]
+        given = passwords[passwords.index("--target-password-file") :] if target_options else []
+        ended = mailferry("move-accounts", tmp_path / "list", *servers, *target_options, *given)
+        assert ended.exit_code == 0
+        assert (new.holds(SECOND[0]), new.holds(SECOND[1])) == (ANNA, {"INBOX": [LETTERS[4]]})
+        assert new.holds("anna") == new.holds("bert") == new.holds(POSTMASTER) == {}
+
+
 def test_an_account_that_is_not_there_is_not_made(mailferry, passwords, old, new) -> None:
     ended = mailferry("copy", old.url("anna"), new.url(POSTMASTER), *passwords, "--target-prefix", "~ana/")
     assert ended.exit_code == 4

@@ -56,8 +56,8 @@ def folder(tmp_path: Path, key: Path) -> Path:
     for name, address in (("1", ANNA), ("2", BERT)):
         account = Account(name, "1", address, address, address, source_directory="one", target_directory="one")
         journal = FileJournal(folder, account)
-        journal.begin(StepKey(0, StepKind.DISABLE, "one", "source"), SAVED)
-        journal.done(StepKey(0, StepKind.DISABLE, "one", "source"))
+        journal.begin(StepKey(1, StepKind.DISABLE, "one", "source"), SAVED)
+        journal.done(StepKey(1, StepKind.DISABLE, "one", "source"))
     return folder.path
 
 
@@ -162,9 +162,9 @@ class Town:
         status, host = ("suspended" if stage == "suspended" else "active"), "OLD.example.test"
         names = {"source_directory": "who", "target_directory": "who", "route": "where"}
         journal = FileJournal(self.folder, Account(f"{number}", "1", address, address, address, **names))
-        disable = StepKey(0, StepKind.DISABLE, "who", "source")
-        switch = StepKey(3, StepKind.SWITCH, "where")
-        enable = StepKey(4, StepKind.ENABLE, "who", "target")
+        disable = StepKey(1, StepKind.DISABLE, "who", "source")
+        switch = StepKey(4, StepKind.SWITCH, "where")
+        enable = StepKey(5, StepKind.ENABLE, "who", "target")
         closed = "inactive" if status == "active" else status
         if stage != "untouched":
             journal.begin(disable, {"before": {"status": status}, "after": {"status": closed}})

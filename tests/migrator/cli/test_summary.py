@@ -155,3 +155,13 @@ def test_the_object_of_an_account_holds_codes_and_sums(watch) -> None:
     assert made["verify"]["differences"] == [{"folder": "INBOX", "uid": 0, "difference": "too_few"}]
     assert made["renamed_folders"][0]["target"] == "A_B"
     assert made["lost_flags"][0]["messages"] == 2
+
+
+def test_local_readers_are_named_with_the_warning() -> None:
+    plain = result()
+    reader = replace(plain, account=replace(plain.account, reads_files=True, source_name="anna"))
+    text = "\n".join(summary.of_accounts([plain, reader], is_dry_run=False, seconds=1))
+    assert "1 local reader: anna." in text
+    assert "can destroy mail" in text
+    assert objects.account_object(reader)["local_reader"] is True
+    assert "local reader" not in "\n".join(summary.of_accounts([plain], is_dry_run=False, seconds=1))

@@ -27,6 +27,9 @@ class MemoryLedgers:
     def account(self, source: str, target: str) -> AbstractContextManager[Ledger]:
         return nullcontext(self.kept.setdefault((source, target), MemoryLedger()))
 
+    def targets(self) -> Iterable[str]:
+        return [target for _, target in self.kept]
+
 
 class Door(FaultPlan):
     """What stands between us and one mailbox: counts the tries, and fails the first ones with ``errors``."""

@@ -108,3 +108,18 @@ def test_values_that_do_not_tell_open_from_closed_are_refused(options: dict[str,
 def test_an_attribute_holds_texts() -> None:
     with pytest.raises(ValueError, match="must be texts"):
         sims(open_value=1)
+
+
+@pytest.mark.parametrize(
+    ("services", "value"), [({Service.READING}, "sendonly"), (ALL_SERVICES, "inactive"), (frozenset(), "active")]
+)
+def test_where_a_value_refuses_reading_alone_its_owner_may_go_on_sending(services: set[Service], value: str) -> None:
+    status = sims(reading_value="sendonly")
+    assert status.closed({"emailPersonStatus": ["active"]}, services) == {"emailPersonStatus": [value]}
+    assert status.refuses({"emailPersonStatus": ["sendonly"]})
+
+
+@pytest.mark.parametrize("value", ["active", "overquota", "disabled", 1])
+def test_a_value_for_reading_that_admits_or_sends_mail_back_is_refused(value: Json) -> None:
+    with pytest.raises(ValueError, match=r"reading_value|returned to its senders"):
+        sims("mailUserStatus", reading_value=value)

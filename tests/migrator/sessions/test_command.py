@@ -68,10 +68,13 @@ def test_the_address_stands_where_it_is_written() -> None:
     assert refusal(lambda: answer.open(ANNA)).reply == f"--user={ANNA}"
 
 
+def test_without_a_place_of_its_own_the_address_comes_last() -> None:
+    assert open_connector(SESSIONS, "command", {"count": ["expr", "length"], "end": ["true"]}).open("anna") == 4
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"count": ["who"], "end": ["kick", "{address}"]},
         {"count": ["{address}"], "end": ["kick", "{address}"]},
         {"count": ["who", "{address}"]},
         {"count": ["who", "{address}"], "end": []},

@@ -250,3 +250,13 @@ def test_a_big_message_is_streamed_with_its_exact_length(root: Path) -> None:
     assert len(received) == message.size_bytes
     assert received == body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     assert isinstance(Letter(received), Letter)
+
+
+def test_files_of_one_name_in_two_folders_are_two_messages(root: Path) -> None:
+    copy = maildir_folder(root, ("Copy",))
+    for number in range(3):
+        for folder in (root, copy):  # as a restored backup has them
+            (folder / "cur" / f"160000000{number}.M1P{number}.host:2,S").write_bytes(b"Subject: %d\n\nx\n" % number)
+    store = MaildirSource(root)
+    assert {folder.path.raw: folder.messages for folder in store.folders()} == {b"INBOX": 3, b"Copy": 3}
+    assert len(bodies(store, FolderPath(b"Copy", "."))) == 3

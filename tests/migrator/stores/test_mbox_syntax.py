@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -106,3 +107,19 @@ def test_a_header_goes_to_the_first_empty_line_and_no_further_than_the_limit() -
     assert mbox_syntax.header_length(b"A: b\n") == 5
     endless = b"A: b\n" * mbox_syntax.HEADER_LIMIT
     assert mbox_syntax.header_length(endless[: mbox_syntax.HEADER_LIMIT]) % 5 == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "instant", "minutes"),
+    [
+        (b"Wed Jul 15 12:00:00 2020", datetime(2020, 7, 15, 10, 0, tzinfo=UTC), 120),
+        (b"Wed Jan 15 12:00:00 2020", datetime(2020, 1, 15, 11, 0, tzinfo=UTC), 60),
+        (b"Wed Jan 15 12:00:00 -0500 2020", datetime(2020, 1, 15, 17, 0, tzinfo=UTC), -300),
+    ],
+)
+def test_dates_without_a_zone_are_those_of_the_machine_in_summer_and_winter(
+    written: bytes, instant: datetime, minutes: int
+) -> None:
+    found = mbox_syntax.separator(b"From user " + written, ZoneInfo("Europe/Berlin"))
+    assert found is not None
+    assert (found.date, found.zone_minutes) == (int(instant.timestamp()), minutes)

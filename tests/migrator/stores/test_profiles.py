@@ -10,15 +10,20 @@ import pytest
 
 from migrator.stores import profiles
 from migrator.stores.profiles import (
+    COMMUNIGATE,
     COURIER,
     CYRUS,
+    DAVMAIL,
+    DOMINO,
     DOVECOT,
     EXCHANGE,
     GENERIC,
     GMAIL,
     PROFILES,
+    PROTON,
     PYMAP,
     UW,
+    YAHOO,
     ZIMBRA,
     Profile,
     choose,
@@ -37,6 +42,11 @@ NOTHING: frozenset[str] = frozenset()
         ("* OK The Microsoft Exchange IMAP4 service is ready. [TQBB]", EXCHANGE),
         ("* OK mail.example.test Zimbra IMAP4rev1 server ready", ZIMBRA),
         ("* OK [CAPABILITY IMAP4REV1 STARTTLS] host IMAP4rev1 2007f.404 at Sat, 28 Nov 2026 09:00:00 +0000", UW),
+        ("* OK Domino IMAP4 Server Release 10.0.1FP3 ready Wed, 30 Oct 2019 09:28:06 +0100", DOMINO),
+        ("* OK [CAPABILITY IMAP4rev1 ID] IMAP4rev1 imapgate-1.8.1_01.20166 imap1015.mail.ir2.yahoo.com", YAHOO),
+        ("* OK [CAPABILITY ID IDLE IMAP4rev1] Proton Mail Bridge 03.08.01 - gluon session ID 3", PROTON),
+        ("* OK [CAPABILITY IMAP4REV1 AUTH=LOGIN] IMAP4rev1 DavMail server ready", DAVMAIL),
+        ("* OK CommuniGate Pro IMAP Server 6.0 at example.org ready", COMMUNIGATE),
         ("* OK IMAP4 ready", GENERIC),
         ("", GENERIC),
     ],
@@ -65,6 +75,10 @@ def test_the_id_counts_more_than_the_greeting_of_a_proxy() -> None:
 
 def test_gmail_is_known_by_its_capability_whatever_greets() -> None:
     assert choose("* OK Dovecot ready.", {}, frozenset(("IMAP4REV1", "X-GM-EXT-1"))) is GMAIL
+
+
+def test_yahoo_is_known_by_its_capability() -> None:
+    assert choose("* OK ready", {}, frozenset(("IMAP4REV1", "XYMHIGHESTMODSEQ"))) is YAHOO
 
 
 def test_the_name_of_a_profile_is_enough_to_choose_it() -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from migrator.errors import MigratorError, Radius, Side
 from migrator.events import (
+    CountsDiffer,
     FlagsLost,
     FlagsRenamed,
     FolderLeftOut,
     MessageAltered,
     MessageLeftBehind,
+    OrderMixed,
     PassPlanned,
     Progress,
 )
@@ -292,6 +294,14 @@ def test_equal_uidvalidity_in_all_folders_confuses_nothing() -> None:
     assert_balanced(scene.copy(), scene)
     assert_arrived(scene)
     assert scene.copy().appended == 0
+    # Where one folder is gone and another is new, the numbering does not tell whether it is the same.
+    kept = arrivals(scene.target, "Sent")
+    scene.source.remove_folder("Sent")
+    scene.source.deliver("New", body("of another matter"))
+    scene.source["New"].uidvalidity = 7
+    assert_balanced(scene.copy(), scene)
+    assert arrivals(scene.target, "Sent") == kept
+    assert arrivals(scene.target, "New") == Counter([body("of another matter")])
 
 
 @pytest.mark.req("D-63", "D-64")
@@ -615,6 +625,36 @@ def test_a_dry_run_changes_nothing_and_tells_what_would_move() -> None:
     assert not result.is_complete
 
 
+def test_what_is_written_down_in_several_parts_adds_up_in_a_dry_run_and_in_a_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy = CopyPolicy(wanted=MessageFilter(since=850_000_000, biggest_bytes=4000))
+    whole, planned = life_like().copy(policy=policy), life_like().copy(policy=replace(policy, dry_run=True))
+    for module in ("copy", "folder_pass"):
+        monkeypatch.setattr(f"migrator.transfer.{module}.COMMIT_RECORDS", 2)
+    scene = life_like()
+    assert scene.copy(policy=replace(policy, dry_run=True)).folders == planned.folders
+    assert planned.totals[Outcome.FILTERED] == whole.totals[Outcome.FILTERED] == 8
+    result = scene.copy(policy=policy)
+    assert_balanced(result, scene)
+    assert (result.totals, result.appended) == (whole.totals, whole.appended)
+    assert (scene.copy(policy=policy).totals, scene.copy().appended) == (whole.totals, 8)
+
+
+def test_a_message_that_was_found_is_nobody_elses_place_where_uids_are_not_told() -> None:
+    scene = Scene(target=MemoryMailbox(separator=".", uidplus=False))
+    for _ in range(3):
+        scene.source.deliver("INBOX", body("the same"))
+    scene.target.deliver("INBOX", body("the same"))
+    result = scene.copy()
+    assert_balanced(result, scene)
+    assert result.totals == {Outcome.COPIED: 2, Outcome.ALREADY_THERE: 1}
+    records = [record for leaf in scene.ledger.leaves(b"INBOX") for record in leaf.records()]
+    places = {record.uid: record.target_uid for record in records}
+    assert sorted(places.values()) == [1, 2, 3]
+    assert scene.copy().appended == 0
+
+
 class StopAfter:
     """A stop signal that comes true after it was asked a number of times."""
 
@@ -650,6 +690,8 @@ def test_a_folder_whose_count_and_list_disagree_is_copied_by_its_list() -> None:
     result = scene.copy()
     assert result.is_balanced
     assert_arrived(scene)
+    told = [(event.folder, event.counted, event.listed) for event in scene.sink.of(CountsDiffer)]
+    assert told == [("INBOX", 99, 10)]
 
 
 @pytest.mark.req("D-26")
@@ -842,3 +884,25 @@ def test_what_the_usual_way_does_not_bring_is_asked_for_otherwise_once() -> None
     assert result.is_balanced
     assert result.totals == {Outcome.COPIED: 12, Outcome.EMPTY: 1, Outcome.UNREADABLE: 1, Outcome.MARKED_DELETED: 1}
     assert sorted(asked) == [mute, dead]
+
+
+def test_mail_that_came_before_the_old_mail_is_told_once_and_stands_before_it() -> None:
+    scene = life_like()
+    scene.target.deliver("INBOX", body("new already"))
+    scene.target.deliver("Sent", body("to you"))  # the same as in the source: not out of order
+    scene.copy()
+    assert scene.sink.of(OrderMixed) == [OrderMixed(folder="INBOX", messages=1)]
+    assert next(iter(scene.target["INBOX"].messages.values())).body == body("new already")
+    scene.source.deliver("INBOX", body("late"))
+    scene.target.deliver("INBOX", body("another"))
+    scene.copy()
+    assert len(scene.sink.of(OrderMixed)) == 1
+
+
+def test_messages_marked_as_deleted_come_when_a_later_pass_is_asked_for_them_also_where_nothing_changed() -> None:
+    scene = life_like()
+    assert scene.copy().totals[Outcome.MARKED_DELETED] == 1
+    result = scene.copy(policy=CopyPolicy(copy_deleted=True))
+    assert_balanced(result, scene)
+    assert (result.appended, result.totals.get(Outcome.MARKED_DELETED)) == (1, None)
+    assert scene.copy(policy=CopyPolicy(copy_deleted=True)).appended == 0

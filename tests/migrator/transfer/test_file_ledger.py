@@ -18,7 +18,7 @@ import pytest
 
 from migrator.errors import MigratorError
 from migrator.transfer.file_ledger import APPLICATION_ID, FORMAT_VERSION, FileLedger, LedgerFile
-from migrator.transfer.ledger import FIRST_PREVIOUS, FolderState
+from migrator.transfer.ledger import FIRST_PREVIOUS, FolderState, Removal
 from tests.contracts.ledger import FOLDER, SOURCE, TARGET, chain, row
 
 ROOT = Path(__file__).parents[3]
@@ -349,3 +349,21 @@ def test_a_disk_too_full_for_a_new_ledger_leaves_no_half_one(path: Path) -> None
     with no_file_grows_beyond(4096):
         assert refusal(path) == "ledger.unwritable"
     assert list(path.parent.iterdir()) == []
+
+
+def test_removals_outlive_the_process_and_are_settled_in_one_transaction(path: Path) -> None:
+    with LedgerFile(path) as file, file.account("a", "b") as ledger:
+        ledger.intend_removal(b"INBOX", 7, [2, 3, 5])
+        ledger.intend_removal(b"Work", 8, [1])
+    with LedgerFile(path) as file, file.account("a", "b") as ledger:
+        found = {place: list(uids) for place, uids in ledger.intended_removals().items()}
+        assert found == {(b"INBOX", 7): [2, 3, 5], (b"Work", 8): [1]}
+        ledger.settle_removals(b"INBOX", 7, gone=[2, 5], kept=[3], removed_at=99)
+        state = FolderState(b"Work", b"Work", 8, leaves=4)
+        with pytest.raises(ValueError, match="leaves"):
+            ledger.settle_removals(b"Work", 8, gone=[1], kept=[], removed_at=99, states=[state])
+    with LedgerFile(path) as file, file.account("a", "b") as ledger, file.account("c", "d") as other:
+        assert list(ledger.removals()) == [
+            Removal(b"INBOX", 7, 2, 99), Removal(b"INBOX", 7, 5, 99), Removal(b"Work", 8, 1, None)
+        ]  # fmt: skip
+        assert not list(other.removals())

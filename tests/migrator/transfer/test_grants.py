@@ -9,6 +9,7 @@ import pytest
 from migrator.errors import MigratorError, Side
 from migrator.events import GrantLost
 from migrator.mail import Grant, Grantee
+from migrator.rosters.grantees import GranteeMap
 from migrator.testing import FaultPlan, Killed, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.transfer.plan import CopyPolicy, Mode
 from tests.migrator.transfer.scenes import LIMITS, Scene, assert_arrived, assert_balanced, body, life_like
@@ -135,6 +136,7 @@ def test_an_empty_folder_that_is_there_already_is_opened_too() -> None:
     assert "source.grants" not in plan.calls
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_grants_are_given_however_the_copy_is_interrupted(kind: str) -> None:
     clean = FaultPlan()
@@ -170,3 +172,34 @@ def test_a_source_that_hangs_up_when_asked_loses_no_mail_by_it() -> None:
 def test_the_stores_in_memory_are_asked_as_the_others_are(side) -> None:
     mailbox = MemoryMailbox(acl=True)
     assert side(mailbox).features.acl is True
+
+
+def test_an_operators_list_outranks_what_the_accounts_tell_and_renames_groups() -> None:
+    scene = shared()
+    scene.source["Archive/1999"].grants = [BERT, CARL, STAFF, ALL]
+    grantees = GranteeMap({
+        (Grantee.USER, "carl"): (Grantee.USER, "c.carlson"), (Grantee.GROUP, "staff"): (Grantee.GROUP, "team"),
+        (Grantee.ANYONE, ""): None,
+    })  # fmt: skip
+    assert_balanced(scene.copy(policy=CopyPolicy(name_of=str, grantees=grantees)), scene)
+    assert scene.target["Archive.1999"].grants == [
+        BERT, CARL._replace(name="c.carlson"), STAFF._replace(name="team")
+    ]  # fmt: skip
+    assert lost(scene) == [("Archive/1999", "anyone", "lr")]
+
+
+def test_two_identifiers_that_become_one_keep_what_both_had() -> None:
+    scene = shared()
+    scene.source["INBOX"].grants = [BERT, CARL._replace(rights="lp")]
+    grantees = GranteeMap({(Grantee.USER, "carl"): (Grantee.USER, "bert")})
+    scene.copy(policy=CopyPolicy(name_of=str, grantees=grantees))
+    assert scene.target["INBOX"].grants == [BERT._replace(rights="lrsp")]
+
+
+def test_a_denial_whose_identifier_is_left_out_closes_the_folder() -> None:
+    scene = shared()
+    scene.source["INBOX"].grants = [ALL, NOT_CARL]
+    grantees = GranteeMap({(Grantee.USER, "carl"): None})
+    scene.copy(policy=CopyPolicy(name_of=str, grantees=grantees))
+    assert scene.target["INBOX"].grants == []
+    assert {who for folder, who, _ in lost(scene) if folder == "INBOX"} == {"anyone", "user carl"}

@@ -10,6 +10,7 @@ import pytest
 
 from migrator.mail import Outcome
 from migrator.testing import FakeClock, FaultPlan, Killed, MemoryMailbox
+from migrator.transfer.plan import CopyPolicy, DuplicatePolicy
 from tests.migrator.transfer.scenes import Scene, assert_arrived, assert_balanced, body, life_like
 
 KINDS = ("kill", "kill_after", "line", "lost_answer")
@@ -58,7 +59,29 @@ def single_appends() -> Scene:
     return scene
 
 
-SCENES = [plain, without_uids, half_copied, delta, renumbered, single_appends]
+def newest_first() -> Scene:
+    scene = life_like()
+    scene.policy = CopyPolicy(newest_days=1)
+    return scene
+
+
+def once() -> Scene:
+    scene = delta()
+    scene.policy = CopyPolicy(duplicates=DuplicatePolicy.ONCE)
+    scene.source.deliver("Archive/1999", body("big twin", 6000))
+    scene.source.deliver("Archive/1999", body("big twin", 6000))
+    return scene
+
+
+def renumbered_once() -> Scene:
+    scene = life_like()
+    scene.policy = CopyPolicy(duplicates=DuplicatePolicy.ONCE)
+    scene.copy()
+    scene.source["INBOX"].renumber()
+    return scene
+
+
+SCENES = [plain, without_uids, half_copied, delta, renumbered, single_appends, newest_first, once, renumbered_once]
 
 
 def calls_of_a_clean_run(make: Callable[[], Scene]) -> int:

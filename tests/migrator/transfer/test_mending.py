@@ -124,6 +124,7 @@ def test_the_ledger_keeps_the_digest_of_the_source_and_verify_compares_the_mende
     assert prove(scene.ledger).is_balanced
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("uidplus", [True, False])
 def test_interrupted_at_every_call_a_mended_message_is_there_once(uidplus: bool, kind: str) -> None:

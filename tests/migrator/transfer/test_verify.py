@@ -151,3 +151,13 @@ def test_comparing_holds_a_few_octets_a_message() -> None:
     peaks = {level: peak(level) / count for level in (LEDGER, DIGEST)}
     print(peaks)
     assert all(octets < 250 for octets in peaks.values())
+
+
+@pytest.mark.parametrize("level", VerifyLevel)
+def test_an_empty_folder_that_is_numbered_anew_each_time_is_no_difference(copied: Scene, level: VerifyLevel) -> None:
+    copied.source.add_folder("Empty")
+    copied.copy()
+    copied.source["Empty"].uidvalidity += 1
+    assert findings(check(copied, level)) == []
+    copied.source.deliver("Empty", body("late"))
+    assert findings(check(copied, level)) == [("Empty", 0, Difference.FOLDER_UNKNOWN)]

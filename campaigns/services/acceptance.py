@@ -1,0 +1,130 @@
+"""After a night: is it as it should be? What the rows say of all accounts, and what a sign-in shows of some.
+
+A sign-in is the user's own, with the password that the list brought: an administrator who gets in proves nothing about
+what its user will see. One try each, a few accounts, the biggest mailbox among them. It reads nothing but counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q
+
+from campaigns.bridge import places
+from campaigns.bridge.connect import WORLD, Approach, World
+from campaigns.models import Account, Batch, BatchCount, BatchHeld, Event
+from campaigns.services import accounts, watchdog
+from campaigns.services.events import Actor, record
+from campaigns.states import AccountState
+from migrator.errors import MigratorError, Side
+from migrator.preflight.probe import PATIENCE
+
+_S = AccountState
+
+TRIED: Final = 3
+PASSED: Final = "account.acceptance.passed"
+FAILED: Final = "account.acceptance.failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. ``is_well`` is None where nobody has looked. ``facts`` fill in its sentence."""
+
+    code: str
+    is_well: bool | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How one sign-in went. ``error``: why it did not, or why less mail is there than was moved."""
+
+    account: Account
+    messages: int = 0
+    error: MigratorError | None = None
+
+
+def checks(batch: Batch) -> list[Check]:
+    """Look at what the rows say of a batch, which comes with its campaign. Seven queries."""
+    counts = {state: n for state, n in BatchCount.objects.filter(batch=batch).values_list("state", "accounts") if n}
+    return [_moved(counts), _compared(batch), _locked(batch), *_held(batch), _signed_in(batch)]
+
+
+def _moved(counts: dict[str, int]) -> Check:
+    done = counts.get(_S.DONE, 0)
+    wanted = sum(counts.values()) - counts.get(_S.EXCLUDED, 0)
+    return Check("moved", done == wanted, {"done": done, "accounts": wanted})
+
+
+def _compared(batch: Batch) -> Check:
+    without = Account.objects.filter(batch=batch, state=_S.DONE, verified_at=None).count()
+    return Check("compared", not without, {"accounts": without})
+
+
+def _locked(batch: Batch) -> Check:
+    is_locked = Q(locked_at__isnull=False)
+    if watchdog.stopped_since(batch) is not None:
+        is_locked |= watchdog.AT_OLD_SERVER
+    locked = Account.objects.filter(is_locked, batch=batch).count()
+    return Check("locked", not locked, {"accounts": locked})
+
+
+def _held(batch: Batch) -> Iterator[Check]:
+    if getattr(batch.campaign, "hold_id", None) is None:
+        return
+    held = BatchHeld.objects.filter(batch=batch).first()
+    if held is None or held.unknown:
+        yield Check("held", None)
+    else:
+        yield Check("held", not held.messages, {"messages": held.messages})
+
+
+def _signed_in(batch: Batch) -> Check:
+    """Tell how the last sign-in of each account went that was tried."""
+    rows = Event.objects.filter(Q(name=PASSED) | Q(name=FAILED), batch=batch).order_by("pk")
+    last = dict(rows.values_list("account_id", "name"))
+    failed = sum(name == FAILED for name in last.values())
+    return Check("signed_in", None if not last else not failed, {"tried": len(last), "failed": failed})
+
+
+def candidates(batch: Batch, count: int = TRIED) -> list[Account]:
+    """Return accounts of a batch that may sign in by themselves: the biggest mailbox, then some by chance."""
+    rows = Account.objects.filter(batch=batch, state=_S.DONE, target_secret__isnull=False)
+    rows = rows.filter(refused_secret="").select_related("batch", "campaign", "source", "target")
+    biggest = list(rows.order_by("-messages_done", "pk")[:1])
+    return biggest + list(rows.exclude(pk__in=[one.pk for one in biggest]).order_by("?")[: count - len(biggest)])
+
+
+def try_batch(batch: Batch, *, actor: Actor, world: World = WORLD) -> list[Tried]:
+    """Sign in as some users of a batch, and store how that went. Empty where nobody's password is known."""
+    return [try_account(account, actor=actor, world=world) for account in candidates(batch)]
+
+
+def try_account(account: Account, *, actor: Actor, world: World = WORLD) -> Tried:
+    """Sign in at the new server as the user, once; see whether all mail that was moved is there."""
+    try:
+        tried = Tried(account, _messages(account, world))
+    except MigratorError as error:
+        tried = Tried(account, error=error)
+        accounts.remember_refused(account, error)
+    else:
+        if tried.messages < account.messages_done:
+            tried = Tried(account, tried.messages, MigratorError("acceptance.mail_missing"))
+    facts: dict[str, Any] = {"messages": tried.messages, "expected": account.messages_done}
+    if tried.error is not None:
+        facts |= {"code": tried.error.code, "side": Side.TARGET.value}
+    ids = {"campaign_id": account.campaign_id, "batch_id": account.batch_id, "account_id": account.pk}
+    with transaction.atomic():
+        record(FAILED if tried.error else PASSED, actor=actor, **ids, **facts)
+    return tried
+
+
+def _messages(account: Account, world: World) -> int:
+    with Approach(account, world) as approach:
+        if account.target.kind != places.IMAP:
+            raise MigratorError("acceptance.not_read", side=Side.TARGET)
+        with world.target(approach.endpoint(Side.TARGET, as_admin=False), PATIENCE) as target:
+            return sum(folder.messages or 0 for folder in target.folders() if folder.selectable)

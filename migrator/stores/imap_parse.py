@@ -28,11 +28,13 @@ _LISTED: Final = re.compile(
     rb"\* (?:LIST|LSUB|XLIST) \(([^()\r\n]*)\) (?:NIL|\"(?:\\?(.))?\"|\{1\+?\}\r?\n(.)|\{0\+?\}\r?\n) ",
     re.DOTALL | re.IGNORECASE,
 )
+_BARE_STATUS: Final = re.compile(rb'([^"{\r\n][^\r\n]*) \(([^()\r\n]*)\)\Z')  # Mailutils: blanks, unquoted
 _QUOTED: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _LITERAL: Final = re.compile(rb"~?\{(\d{1,19})\+?\}\r?\n")
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _CODE: Final = re.compile(r"\A\s*\[([A-Za-z][A-Za-z0-9/_.-]*)(?: ([^\]]*))?\]")
 _APPENDUID: Final = re.compile(r"\[APPENDUID (\d{1,19}) ([\d:,]+)\]", re.IGNORECASE)
+_UID_RANGE: Final = re.compile(r"(\d{1,19})(?::(\d{1,19}))?")
 _ROLES: Final = {
     role.casefold(): role
     for role in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Important", "\\Junk", "\\Sent", "\\Trash")
@@ -113,9 +115,13 @@ def listed(response: bytes) -> Listed | None:
     name = _listed_name(response, found.end())
     if not name:
         return None
-    separator = found[2] or found[3]
     attributes = frozenset(found[1].decode("latin-1").casefold().split())
-    return Listed(FolderPath(name, separator.decode("latin-1") if separator else None), attributes)
+    return Listed(FolderPath(name, _separator(found[2] or found[3])), attributes)
+
+
+def _separator(told: Value) -> str | None:
+    """Return the hierarchy separator; a flat name where it is none (RFC 3501 §9, QUOTED-CHAR), so that it counts."""
+    return told.decode("ascii") if isinstance(told, bytes) and len(told) == 1 and b" " <= told <= b"~" else None
 
 
 def _listed_name(response: bytes, start: int) -> bytes:
@@ -141,8 +147,11 @@ def counters(response: bytes) -> Counters | None:
     """Understand a STATUS response (RFC 3501 §7.2.4); None when it is none or makes no sense."""
     if response[:9].upper() != b"* STATUS ":
         return None
+    found = _BARE_STATUS.match(response, 9)
+    name: Value
+    pairs: Value
     try:
-        name, pairs, *_ = values(response, 9)
+        name, pairs, *_ = (found[1], [*found[2].split()]) if found else values(response, 9)
     except ValueError:
         return None
     if not isinstance(pairs, list) or isinstance(name, list):
@@ -184,8 +193,7 @@ def _spaces(group: Value) -> list[tuple[bytes, str | None]]:
     found = []
     for space in group if isinstance(group, list) else []:
         if isinstance(space, list) and len(space) >= 2 and not isinstance(space[0], list):
-            separator = space[1].decode("latin-1") if isinstance(space[1], bytes) and space[1] else None
-            found.append((space[0] or b"", separator))
+            found.append((space[0] or b"", _separator(space[1])))
     return found
 
 
@@ -293,7 +301,8 @@ def appended(words: str, count: int) -> tuple[int | None, list[int] | None]:
         return None, None
     uids: list[int] = []
     for part in found[2].split(","):
-        ends = [int(end) for end in part.split(":") if end and len(end) < 20]
+        written = _UID_RANGE.fullmatch(part)
+        ends = [int(end) for end in written.groups() if end] if written else []
         # RFC 9051 §9: 2:4 and 4:2 are the same set
         if not ends or max(ends) - min(ends) + len(uids) >= count:
             return int(found[1]), None

@@ -62,6 +62,9 @@ def test_hostile_responses_neither_crash_nor_hang() -> None:
         (b"* LIST () NIL a", None),
         (b'* LIST () "" a', None),
         (b"* LIST () {1}\r\n. a", "."),
+        (b'* LIST () "\xec" a', None),  # none that can be: the folder counts all the same
+        (b'* LIST () "\x00" a', None),
+        (b"* LIST () {1}\r\n\n a", None),
     ],
 )
 def test_each_folder_has_its_own_separator(response: bytes, separator: str | None) -> None:
@@ -108,11 +111,17 @@ def test_counters_are_told_one_by_one_and_zero_modseq_means_none() -> None:
     assert imap_parse.counters(b"* STATUS nonsense") is None
 
 
+def test_counters_of_a_name_with_blanks_are_understood_without_quotes() -> None:
+    for name in (b"Wichtig &- Gut", b" vorn", b"hinten ", b"a (b)", b"NIL"):
+        assert imap_parse.counters(b"* STATUS " + name + b" (MESSAGES 3)") == (name, 3, None, None, None)
+
+
 def test_namespaces_are_personal_and_others() -> None:
     told = imap_parse.namespaces(b'* NAMESPACE (("INBOX." ".")) (("user." ".")) (("" ".")("shared/" "/" "X" ("Y")))')
     assert told == ([(b"INBOX.", ".")], [(b"user.", "."), (b"", "."), (b"shared/", "/")])
     assert imap_parse.namespaces(b'* NAMESPACE (("" NIL)) NIL NIL') == ([(b"", None)], [])
     assert imap_parse.namespaces(b"* NAMESPACE NIL NIL NIL") == ([], [])
+    assert imap_parse.namespaces(b'* NAMESPACE (("" "\xec")) (("x" "::")) NIL') == ([(b"", None)], [(b"x", None)])
 
 
 def test_capabilities_are_found_wherever_servers_put_them() -> None:

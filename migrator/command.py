@@ -59,10 +59,26 @@ class Answer:
     out: str
     err: str
 
+    @property
+    def was_killed(self) -> bool:
+        """True when a signal ended the program."""
+        return self.code < 0
+
+    @property
+    def is_temporary(self) -> bool:
+        """True when the program failed for a reason that may pass."""
+        return self.was_killed or self.code == TEMPORARY
+
     def failure(self) -> MigratorError:
-        """Return the error that this answer is, with the program's last words."""
+        """Return the error that this answer is, with the program's last words.
+
+        A program that a signal ended said nothing about what it was asked: somebody else stopped it, or the machine
+        was short of memory. Trying later can help, as when it says so itself.
+        """
         words = (self.err.strip() or self.out.strip())[-REPLY_CHARACTERS:]
-        patience = Patience.LATER if self.code == TEMPORARY else None
+        if self.was_killed:
+            words = f"{words} (ended by signal {-self.code})".lstrip()
+        patience = Patience.LATER if self.is_temporary else None
         return MigratorError("command.failed", reply=words, patience=patience, exit_code=self.code)
 
 

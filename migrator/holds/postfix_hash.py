@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from migrator.command import Answer
 from migrator.disk import sync
 from migrator.errors import MigratorError
 from migrator.holds.postfix_host import PostfixHost
@@ -41,7 +42,7 @@ class HashTable:
         if answer.code == 1 and "fatal:" not in answer.err and "error:" not in answer.err:
             return None
         if answer.code != 0:
-            raise MigratorError("connector.invalid", reply=answer.failure().reply)
+            raise _unreadable(answer)
         return answer.out.removesuffix("\n")
 
     def replace(self, address: str, expected: str | None, wanted: str | None) -> None:
@@ -77,7 +78,7 @@ class HashTable:
 
         answer = self._host.ask("postmap", "-s", self.name, lines=take)
         if answer.code != 0:
-            raise MigratorError("connector.invalid", reply=answer.failure().reply)
+            raise _unreadable(answer)
         return rows
 
     def _write(self, rows: Mapping[str, str]) -> None:
@@ -91,6 +92,12 @@ class HashTable:
         new_db.replace(self._db)
         new.replace(self._path)
         sync(self._path.parent)
+
+
+def _unreadable(answer: Answer) -> MigratorError:
+    """Return why the table could not be read: its settings are wrong, unless the program was kept from reading it."""
+    failure = answer.failure()
+    return failure if answer.is_temporary else MigratorError("connector.invalid", reply=failure.reply)
 
 
 def _apply(request: Request[_Change, bool], rows: dict[str, str]) -> None:

@@ -28,6 +28,7 @@ from tests.rigs.platform import CAMPAIGN
 
 _ENDS = frozenset({"done", "failed", "attention", "held"})  # where an account waits for a person, or for nothing
 _ROUNDS = 5
+_LOOK_SECONDS = 5.0
 _AFTER_SECONDS = 60.0  # Postfix asks a directory that was away only after a while, longer on a busy machine
 
 
@@ -51,14 +52,26 @@ class TroubledNight(Night):
         moments = sorted(self._dice.uniform(0.1, 0.95) for _ in acts)
         self._waiting = list(zip(moments, acts, strict=True))
         self._busy: threading.Thread | None = None  # what lasts: one at a time
+        self._pauses, self._look_at = 0, 0.0
 
     def befall(self, share: float) -> None:
+        self._look_for_a_pause()
         if not self._waiting or self._waiting[0][0] > share or (self._busy and self._busy.is_alive()):
             return
         _, (name, act) = self._waiting.pop(0)
         self.report.tell(f"  at {share:.2f}: {name}")
         self._busy = threading.Thread(target=act, daemon=True)
         self._busy.start()
+
+    def _look_for_a_pause(self) -> None:
+        """None of these troubles is one of settings, for which a campaign stops until somebody has mended them."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        if (pauses := self.platform.count_events("campaign.paused")) > self._pauses:
+            self._pauses = pauses
+            self.report.wrong.append(f"the campaign was paused: {self.platform.status()[0]['causes']}")
+            self.platform.tell("campaign", "resume", CAMPAIGN)
 
     def is_over(self, counts: Counter[str], state: str) -> bool:
         if self._busy and self._busy.is_alive():

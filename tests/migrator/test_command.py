@@ -95,7 +95,11 @@ def test_a_program_that_speaks_only_on_its_output_is_quoted_from_there() -> None
 
 
 def test_a_program_that_dies_of_a_signal_has_failed() -> None:
-    assert run(python("import os; os.kill(os.getpid(), 9)")).code == -signal.SIGKILL
+    answer = run(python("import os; os.kill(os.getpid(), 9)"))
+    assert answer.code == -signal.SIGKILL
+    failure = answer.failure()
+    # It said nothing of what it was asked, so nobody has to mend anything before it is asked again.
+    assert (failure.code, failure.reply, failure.patience) == ("command.failed", "(ended by signal 9)", Patience.LATER)
 
 
 @pytest.mark.parametrize("word", ["/nowhere/doveadm", "mailferry-no-such-program", "/etc", "/etc/passwd"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy
 
@@ -57,9 +57,12 @@ _NUMBER: Final = Option(
 )
 
 
-def _chosen(name: str) -> Option:
-    told = gettext_lazy("Addresses, one a line. Empty: for all that are made.")
-    return Option(name, LINES, gettext_lazy("For these accounts alone"), told)
+def _chosen(name: str, label: Any) -> Option:
+    return Option(name, LINES, label, gettext_lazy("Addresses, one a line. Empty: all that are made."))
+
+
+_OS_ACCOUNTS: Final = _chosen("os_accounts", gettext_lazy("Who has the password of the operating system"))
+_EXTERNAL_ACCOUNTS: Final = _chosen("external_accounts", gettext_lazy("Who has an External INBOX"))
 
 
 _REASON: Final = Option(
@@ -278,7 +281,7 @@ VARIANTS: Final = (
                         ),
                         default=False,
                     ),
-                    _chosen("os_accounts"),
+                    _OS_ACCOUNTS,
                     Option(
                         "external_inbox",
                         FOLDER,
@@ -289,7 +292,7 @@ VARIANTS: Final = (
                         ),
                         unchosen=gettext_lazy("None: INBOX is where Dovecot keeps all mail"),
                     ),
-                    _chosen("external_accounts"),
+                    _EXTERNAL_ACCOUNTS,
                 ),
             ),
             more(
@@ -334,14 +337,14 @@ VARIANTS: Final = (
                         gettext_lazy("A mailbox file of the system, where the settings of its domain put it."),
                         default=False,
                     ),
-                    _chosen("external_accounts"),
+                    _EXTERNAL_ACCOUNTS,
                     Option(
                         "os_password",
                         FLAG,
                         gettext_lazy("With the password of the operating system"),
                         default=False,
                     ),
-                    _chosen("os_accounts"),
+                    _OS_ACCOUNTS,
                 ),
             ),
             more(_NUMBER, CONNECT, ANSWER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,17 +18,20 @@ from campaigns.models import Account, AllowedAddress, Campaign, Connector, Event
 from campaigns.selectors import stories
 from campaigns.services import classes, copy_options
 from migrator.directories import communigate_classes
+from migrator.directories.communigate_classes import CommuniGateClasses, server_beside
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.secret import Secret
 from migrator.transfer.ledger import FolderState
 from tests.campaigns.crossings import claim, make_account, make_batch, make_campaign
 from tests.campaigns.factories import make_user
+from tests.campaigns.towns import Town
 from tests.rigs.base import HOST, free_port
-from tests.rigs.communigate_cli import PASSWORD, CommuniGateCli
+from tests.rigs.communigate_cli import ADMINISTRATOR, PASSWORD, CommuniGateCli
 
 pytestmark = pytest.mark.django_db
 CALENDAR = "IPF.Appointment"
+WHO = "anna@example.test"
 
 
 class Scene:
@@ -170,3 +174,29 @@ def test_the_option_stands_with_those_of_copying(scene: Scene) -> None:
     field: Any = page.context["form"]["copies_classes"]
     assert field.value() is True
     assert "MoveIMAPMail: -copyMailboxClass." in page.text
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+def test_a_whole_move_sets_classes_ahead_and_looks_again_before_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = Town()
+    with CommuniGateCli(WHO) as old, CommuniGateCli(WHO) as new:
+        peers = {Side.SOURCE: old, Side.TARGET: new}
+
+        def of(approach: Approach, side: Side, limits: Limits, *, is_admitted: bool) -> CommuniGateClasses:
+            endpoint = approach.endpoint(side, is_admitted=is_admitted)
+            endpoint = replace(endpoint, username=ADMINISTRATOR, password=Secret(PASSWORD), authzid=WHO)
+            return CommuniGateClasses(server_beside(endpoint, HOST, peers[side].port, limits, side), side, WHO)
+
+        monkeypatch.setattr(beside, "classes", of)
+        old.accounts[WHO].classes.update({"INBOX": "IPF.Note"})
+        new.accounts[WHO].classes.update({"INBOX": ""})
+        copy_options.set_for_campaign(town.campaign.pk, copy_options.CopyOptions(copies_classes=True), actor="test")
+        town.campaign.refresh_from_db()
+        town.accept()
+        (account,) = town.move_in(WHO)
+        town.work()
+        town.assert_crossed(account)
+        assert new.accounts[WHO].classes == {"INBOX": "IPF.Note"}
+    told = Event.objects.filter(account=account, name=classes.COPIED).order_by("pk")
+    assert [(row.data["folders"], row.data["copied"]) for row in told] == [(1, 1), (1, 0)]

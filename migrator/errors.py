@@ -861,7 +861,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "classes.lost": Entry(
         Radius.MESSAGE,
         Patience.NOW,
-        N_("The line to CommuniGate dropped while a class was set. It may have happened or not."),
+        N_("The line to CommuniGate's command line dropped. A class that was being set may be set or not."),
         N_("Nothing to do by hand yet: the folder is looked at before anything is repeated."),
     ),
     "classes.refused": Entry(

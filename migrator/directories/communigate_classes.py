@@ -53,6 +53,7 @@ class CommuniGateClasses:
         """``owner``: whose mailbox it is, when an administrator signs in."""
         self._line = CommuniGateLine(server)
         self._side = side
+        self._has_answered = False
         self.owner = owner or OWN
 
     def __enter__(self) -> Self:
@@ -88,11 +89,15 @@ class CommuniGateClasses:
             raise self._named(error) from None
         if not answer.is_done or not isinstance(found, dict):
             raise self._refused(answer)
+        self._has_answered = True
         return found
 
     def _named(self, error: MigratorError) -> MigratorError:
         """Return what happened in words of classes: nobody has heard of a directory here."""
-        return MigratorError(_CODES.get(error.code, "classes.refused"), reply=error.reply, side=self._side)
+        code = _CODES.get(error.code, "classes.refused")
+        if code == "classes.unreachable" and self._has_answered:  # it is there, and hung up
+            code = "classes.lost"
+        return MigratorError(code, reply=error.reply, side=self._side)
 
     def _refused(self, answer: Reply) -> MigratorError:
         return MigratorError("classes.refused", reply=f"{answer.code} {answer.text}"[:200], side=self._side)

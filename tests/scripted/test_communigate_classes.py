@@ -212,6 +212,14 @@ def test_a_side_that_cannot_be_asked_is_named(
     assert not scene.told(ClassesCopied)
 
 
+def test_a_server_that_hangs_up_later_is_not_taken_for_one_that_is_not_there(scene: Scene) -> None:
+    scene.new._answers["GETACCOUNTEFFECTIVESETTINGS"] = [close]
+    with pytest.raises(MigratorError) as caught:
+        scene.copy()
+    assert (caught.value.code, caught.value.side) == ("classes.lost", Side.TARGET)
+    assert "SETMAILBOXCLASS" not in scene.new.verbs()
+
+
 @pytest.mark.parametrize(
     ("security", "verbs"), [("tls", ["APOP"]), ("starttls", ["APOP"]), ("plain", ["USER", "PASS"])]
 )

@@ -852,6 +852,27 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("Correct them; the words at the end say what is wrong."),
     ),
     # directories and routes
+    "classes.unreachable": Entry(
+        Radius.MESSAGE,
+        Patience.LATER,
+        N_("CommuniGate's command line cannot be reached, which tells the classes of folders."),
+        N_("Check whether the server is a CommuniGate Pro and its PWD module listens: port 106 is usual."),
+    ),
+    "classes.lost": Entry(
+        Radius.MESSAGE,
+        Patience.NOW,
+        N_("The line to CommuniGate's command line dropped. A class that was being set may be set or not."),
+        N_("Nothing to do by hand yet: the folder is looked at before anything is repeated."),
+    ),
+    "classes.refused": Entry(
+        Radius.MESSAGE,
+        Patience.NEVER,
+        N_("CommuniGate does not tell or does not set the class of a folder."),
+        N_(
+            "See what the server says. Whoever opens the mailbox must be let in there, too: the password goes by its "
+            "digest (APOP) unless the mailbox itself is opened without encryption."
+        ),
+    ),
     "directory.unreachable": Entry(
         Radius.SERVER,
         Patience.LATER,

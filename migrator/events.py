@@ -345,6 +345,37 @@ class ScriptFolderRenamed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassesCopied(Event):
+    """The classes of folders are looked through: so many have one at the source, so many this pass set."""
+
+    name: ClassVar[str] = "classes.copied"
+    folders: int
+    copied: int  # in a rehearsal: that would be
+    is_rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassesAbsent(Event):
+    """One side has no command line of CommuniGate where one was looked for: no classes of folders are copied."""
+
+    name: ClassVar[str] = "classes.absent"
+    side: str
+    error: MigratorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassLeftBehind(Event):
+    """A folder that has not the class on the target that it has at the source. ``reason`` is a ClassFate."""
+
+    name: ClassVar[str] = "class.left_behind"
+    folder: str
+    kind: str
+    reason: str
+    there: str = ""  # the class that the target has instead
+    error: MigratorError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting(Event):
     """A line was lost; the pass goes on from its ledger after looking at the target."""
 

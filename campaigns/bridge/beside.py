@@ -1,8 +1,10 @@
-"""Services of a mailbox beside its mail: Sieve scripts (ManageSieve), and the names that POP3 programs know mail by.
+"""Services of a mailbox beside its mail: Sieve scripts (ManageSieve), the names that POP3 programs know mail by, and
+CommuniGate's command line, which knows the classes of folders.
 
 Where they are is an administrator's word, in the row of the server: HOST:PORT, HOST or :PORT; empty, the server's own
 host at the usual port. Whoever opens the mailbox signs in there, too, so the stored password belongs to these places
-as much as to the server's own.
+as much as to the server's own. The command line is where the campaign's connection to the accounts of that CommuniGate
+says, and asked by whom it signs in; without one it is looked for on the server's own host, at its usual port.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from campaigns.bridge import places
-from campaigns.bridge.connect import Approach, require_allowed
-from campaigns.models import Server
+from campaigns.bridge import host_files, places, vault
+from campaigns.bridge.connect import Approach, hosts_of, require_allowed
+from campaigns.models import Connector, Server
+from migrator.directories.communigate_classes import CommuniGateClasses, server_beside
+from migrator.directories.communigate_line import CommuniGateServer
 from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
+from migrator.options import Options
 from migrator.stores.base import PopNamed, offers
 from migrator.stores.beside import Place, place_of
 from migrator.stores.endpoint import Endpoint
@@ -25,6 +30,7 @@ from migrator.stores.sieve import SieveScripts, endpoint_beside
 from migrator.transfer.pop_names import PopNamer, namer
 
 COLUMNS: Final = ("sieve_place", "pop3_place")  # of a server's row
+COMMUNIGATE: Final = "communigate"  # the kind of connections to its accounts
 
 
 def place(server: Server, column: str) -> Place:
@@ -59,6 +65,37 @@ def pop_namer(approach: Approach, *, is_admitted: bool) -> Callable[[object], Po
         return namer(pop_listing(listing_beside(own, found.host, found.port), approach.limits, Side.SOURCE))
 
     return of
+
+
+def classes(approach: Approach, side: Side, limits: Limits, *, is_admitted: bool) -> CommuniGateClasses:
+    """Return the classes of folders of ``side``; nothing is opened yet. Raises ``MigratorError``, as ``endpoint``."""
+    row = command_line(approach, side)
+    if row is not None:
+        return CommuniGateClasses(_connected(row, limits), side, approach.login(side))
+    endpoint = _endpoint(approach, side, Place(), is_admitted=is_admitted)
+    return CommuniGateClasses(server_beside(endpoint, "", None, limits, side), side, endpoint.authzid)
+
+
+def command_line(approach: Approach, side: Side) -> Connector | None:
+    """Return the campaign's connection to the accounts of the CommuniGate of ``side``, if it has one."""
+    campaign = approach.account.campaign
+    target = (campaign.target_directory, campaign.population)
+    rows = (campaign.source_directory,) if side is Side.SOURCE else target
+    return next((row for row in rows if row is not None and row.kind == COMMUNIGATE), None)
+
+
+def _connected(row: Connector, limits: Limits) -> CommuniGateServer:
+    for host in hosts_of(row.options):
+        require_allowed(host)
+    try:
+        found = CommuniGateServer.of(Options(host_files.resolved(row.options)), vault.unseal(row, "secret"))
+    except ValueError as error:
+        raise MigratorError("connector.invalid", reply=str(error)) from None
+    return replace(
+        found,
+        connect_seconds=min(found.connect_seconds, limits.connect_seconds),
+        answer_seconds=min(found.answer_seconds, limits.io_seconds),
+    )
 
 
 def _endpoint(approach: Approach, side: Side, found: Place, *, is_admitted: bool) -> Endpoint:

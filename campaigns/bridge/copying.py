@@ -54,6 +54,7 @@ class CopyOptions:
     no_acl: bool = False
     identifiers: Mapping[str, str] | None = None  # who is called how on the new server; empty: nobody there
     copies_notes: bool = False  # what is noted on folders (METADATA), and roles of folders that are there
+    copies_classes: bool = False  # classes of folders, by CommuniGate's command line
     copies_scripts: bool = False  # Sieve scripts, by ManageSieve
     keeps_pop_names: bool = False  # messages of INBOX tell by which names POP3 programs know them
     same_person: bool = False
@@ -166,6 +167,11 @@ def policy(account: Account, options: CopyOptions, base: CopyPolicy) -> CopyPoli
         repairs_ahead=frozenset(map(Repair, ahead)),
         longest_line=options.long_line_bytes or LONGEST_LINE,
     )
+
+
+def copies_classes(account: Account, options: CopyOptions) -> bool:
+    """True where classes of folders go, too, and both servers are spoken to by IMAP."""
+    return options.copies_classes and both_by_imap(account.source, account.target)
 
 
 def copies_scripts(account: Account, options: CopyOptions) -> bool:

@@ -20,6 +20,9 @@ from campaigns.models import Account
 from campaigns.models import Event as EventRow
 from migrator.errors import MigratorError
 from migrator.events import (
+    ClassesAbsent,
+    ClassesCopied,
+    ClassLeftBehind,
     CountsDiffer,
     DatesNotKept,
     Event,
@@ -59,6 +62,9 @@ _REPEATED: Final = (
     FlagsRenamed,
     GrantLost,
     NoteLost,
+    ClassLeftBehind,
+    ClassesAbsent,
+    ClassesCopied,
     RoomShort,
     UidlFormat,
     LabelsUnseen,

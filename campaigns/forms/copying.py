@@ -35,6 +35,7 @@ CLASSIC: Final = {
     "by_one": "-byOne",
     "no_acl": "-noACL",
     "long_line_bytes": "-fixLongLines",
+    "copies_classes": "-copyMailboxClass",
     "is_slow": "-notimeout",
 }
 ROLES: Final = {
@@ -173,6 +174,13 @@ class CopyingForm(PageForm):
             "What the new server has of its own stays."
         ),
     )
+    copies_classes = _check(
+        gettext_lazy("Copy the classes of folders"),
+        gettext_lazy(
+            "Which one is the calendar and which holds contacts, between two CommuniGate Pro servers, by their command "
+            "line. A class that a folder of the new server has stays."
+        ),
+    )
     copies_scripts = _check(
         gettext_lazy("Copy Sieve scripts"),
         gettext_lazy(
@@ -237,7 +245,7 @@ class CopyingForm(PageForm):
             without += [*_OF_READ_TARGET, *(name for name in self.fields if name.startswith(_REPAIR))]
         is_signed_in = copying.both_sign_in(source, target)
         without += [] if is_signed_in else ["copies_scripts", "keeps_pop_names"]
-        without += [] if copying.both_by_imap(source, target) else ["copies_notes"]
+        without += [] if copying.both_by_imap(source, target) else ["copies_notes", "copies_classes"]
         self.left_out = [STORES[server.kind].label for server in (source, target) if server.kind != places.IMAP]
         for name in without:
             del self.fields[name]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy
 
-from campaigns.forms.variant import FLAG, LIST, PORT, PROGRAM, SCALAR, TEXT, Option, Part, Variant
+from campaigns.forms.variant import FLAG, FOLDER, LINES, LIST, PORT, PROGRAM, SCALAR, TEXT, Option, Part, Variant
 from campaigns.forms.variant_parts import (
     ABSENT,
     ADMITTING,
@@ -21,6 +21,7 @@ from campaigns.forms.variant_parts import (
     more,
 )
 from migrator.directories.communigate_population import KINDS
+from migrator.directories.dovecot_population import FOLDERS
 
 _CLI: Final = Part(
     gettext_lazy("Where it is"),
@@ -55,6 +56,30 @@ _NUMBER: Final = Option(
     default="27",
 )
 
+
+def _chosen(name: str, label: Any) -> Option:
+    return Option(name, LINES, label, gettext_lazy("Addresses, one a line. Empty: all that are made."))
+
+
+_OS_ACCOUNTS: Final = _chosen("os_accounts", gettext_lazy("Who has the password of the operating system"))
+_EXTERNAL_ACCOUNTS: Final = _chosen("external_accounts", gettext_lazy("Who has an External INBOX"))
+
+
+_REASON: Final = Option(
+    "reason",
+    TEXT,
+    gettext_lazy("What a person reads who is refused"),
+    gettext_lazy("One word: Dovecot's file has no blanks there."),
+    default="Mailbox_is_being_moved",
+)
+_DOVEADM: Final = Option(
+    "doveadm",
+    PROGRAM,
+    gettext_lazy("Program that runs doveadm"),
+    gettext_lazy("It tells when Dovecot acts on the file."),
+    unchosen=gettext_lazy("doveadm of this machine"),
+)
+
 VARIANTS: Final = (
     Variant(
         "directory-communigate",
@@ -85,7 +110,8 @@ VARIANTS: Final = (
         gettext_lazy("Files of a Dovecot"),
         gettext_lazy(
             "Its passwd-file, or the file of those whom it denies. A person is refused with a reason while the last "
-            "mail is copied; a master user of Dovecot is let in all the same."
+            "mail is copied; a master user of Dovecot is let in all the same. Where another passdb stands behind it, "
+            "the passwd-file needs result_failure = return-fail, or a password there opens it."
         ),
         (
             Part(
@@ -99,24 +125,12 @@ VARIANTS: Final = (
                         gettext_lazy("Where Dovecot has one before all others, with deny = yes."),
                         unchosen=gettext_lazy("none: the passwd-file is changed"),
                     ),
-                    Option(
-                        "reason",
-                        TEXT,
-                        gettext_lazy("What a person reads who is refused"),
-                        gettext_lazy("One word: Dovecot's file has no blanks there."),
-                        default="Mailbox_is_being_moved",
-                    ),
+                    _REASON,
                     replace(KNOWN_BY, default="address"),
                 ),
             ),
             more(
-                Option(
-                    "doveadm",
-                    PROGRAM,
-                    gettext_lazy("Program that runs doveadm"),
-                    gettext_lazy("It tells when Dovecot acts on the file."),
-                    unchosen=gettext_lazy("doveadm of this machine"),
-                ),
+                _DOVEADM,
                 SECONDS_EACH,
             ),
         ),
@@ -243,6 +257,60 @@ VARIANTS: Final = (
         has_secret=False,
     ),
     Variant(
+        "population-dovecot",
+        "population",
+        "dovecot",
+        gettext_lazy("Accounts made in a Dovecot's passwd-file"),
+        gettext_lazy(
+            "Who has no line in the passwd-file of the new server gets one, closed until the switch. It holds no "
+            "password: that is the operating system's, or set by you."
+        ),
+        (
+            Part(
+                gettext_lazy("What is written"),
+                (
+                    Option("users", LIST, gettext_lazy("Passwd-file"), is_needed=True),
+                    replace(KNOWN_BY, default="address"),
+                    Option(
+                        "os_password",
+                        FLAG,
+                        gettext_lazy("With the password of the operating system"),
+                        gettext_lazy(
+                            "The passdb behind the passwd-file is asked for it. The passwd-file needs result_failure = "
+                            "return-fail, so that nobody else is let in by it."
+                        ),
+                        default=False,
+                    ),
+                    _OS_ACCOUNTS,
+                    Option(
+                        "external_inbox",
+                        FOLDER,
+                        gettext_lazy("With an External INBOX in this folder"),
+                        gettext_lazy(
+                            "A mailbox file of the system, called as the part of the address before the @, like "
+                            "/var/mail. Programs that read such files see the mail, too, and can destroy it."
+                        ),
+                        unchosen=gettext_lazy("None: INBOX is where Dovecot keeps all mail"),
+                    ),
+                    _EXTERNAL_ACCOUNTS,
+                ),
+            ),
+            more(
+                Option(
+                    "external_folders",
+                    TEXT,
+                    gettext_lazy("Other folders of such an account"),
+                    gettext_lazy("A folder in the home of the account."),
+                    default=FOLDERS,
+                ),
+                _REASON,
+                _DOVEADM,
+                SECONDS_EACH,
+            ),
+        ),
+        has_secret=False,
+    ),
+    Variant(
         "population-communigate",
         "population",
         "communigate",
@@ -269,12 +337,14 @@ VARIANTS: Final = (
                         gettext_lazy("A mailbox file of the system, where the settings of its domain put it."),
                         default=False,
                     ),
+                    _EXTERNAL_ACCOUNTS,
                     Option(
                         "os_password",
                         FLAG,
                         gettext_lazy("With the password of the operating system"),
                         default=False,
                     ),
+                    _OS_ACCOUNTS,
                 ),
             ),
             more(_NUMBER, CONNECT, ANSWER),

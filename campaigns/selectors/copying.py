@@ -40,6 +40,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "no_acl": gettext_lazy("folders opened to nobody else"),
     "identifiers": gettext_lazy("names of others"),
     "copies_notes": gettext_lazy("what is noted on folders"),
+    "copies_classes": gettext_lazy("classes of folders"),
     "copies_scripts": gettext_lazy("Sieve scripts"),
     "keeps_pop_names": gettext_lazy("names for programs that read by POP3"),
     "same_person": gettext_lazy("not asked whose mail it is"),

@@ -365,6 +365,29 @@ def _note_lost(data: Data) -> str:
     return gettext("The note %(entry)s on the folder %(folder)s is not set on the new server.") % names
 
 
+def _classes_copied(data: Data) -> str:
+    folders, copied = int(data.get("folders", 0)), int(data.get("copied", 0))
+    form = ngettext(
+        "%(n)s folder has a class, as a calendar has; %(copied)s was set on the new server.",
+        "%(n)s folders have a class, as a calendar has; %(copied)s were set on the new server.",
+        folders,
+    )
+    return form % {"n": f"{folders:,}", "copied": f"{copied:,}"}
+
+
+def _classes_absent(data: Data) -> str:
+    return f"{gettext('No classes of folders are copied.')} {_cause(data)}".strip()
+
+
+def _class_left_behind(data: Data) -> str:
+    form = gettext("The class %(kind)s of the folder %(folder)s: %(reason)s.")
+    reason = _CLASS_ENDS.get(data.get("reason", ""), data.get("reason", ""))
+    if data.get("there"):
+        reason = f"{reason} ({data['there']})"
+    names = {"kind": data.get("kind", ""), "folder": words.folder(data.get("folder", "")), "reason": reason}
+    return f"{form % names} {_cause(data)}".strip()
+
+
 def _scripts_copied(data: Data) -> str:
     scripts = int(data.get("scripts", 0))
     form = ngettext("%(n)s Sieve script is looked through.", "%(n)s Sieve scripts are looked through.", scripts)
@@ -422,6 +445,17 @@ _RENAMED: Final[dict[str, Words]] = {
     "parent": gettext_lazy("the folder around it is renamed"),
     "rule": gettext_lazy("a rule says so"),
     "guessed_prefix": gettext_lazy("the prefix that all folders share is left off"),
+}
+_CLASS_ENDS: Final[dict[str, Words]] = {
+    "other_there": gettext_lazy("the folder has another class on the new server, which stays"),
+    "not_copied": gettext_lazy(
+        "the folder itself is not on the new server; it was left out, or the old server does not show it by IMAP"
+    ),
+    "hidden": gettext_lazy(
+        "the new server would hide the folder from IMAP; have IMAP show all folders of the account there "
+        "(IMAPSeesNonMail), and it is set with the next pass"
+    ),
+    "refused": gettext_lazy("the new server does not take it"),
 }
 _SCRIPT_ENDS: Final[dict[str, Words]] = {
     "refused": gettext_lazy("the new server does not take it"),
@@ -638,6 +672,10 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "account.pop.readers": _pop_readers,
     "account.pop.readers_unknown": _pop_readers_unknown,
     "account.note.lost": _note_lost,
+    "account.classes.copied": _classes_copied,
+    "account.classes.absent": _classes_absent,
+    "account.classes.failed": _caused(gettext_lazy("The classes of folders did not come to their end.")),
+    "account.class.left_behind": _class_left_behind,
     "account.scripts.copied": _scripts_copied,
     "account.scripts.absent": _scripts_absent,
     "account.scripts.failed": _caused(gettext_lazy("The Sieve scripts did not come to their end.")),

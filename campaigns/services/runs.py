@@ -20,6 +20,7 @@ from campaigns.bridge.lease import Lease, StopReason, write
 from campaigns.models import Account, JournalEntry
 from campaigns.services import (
     accounts,
+    classes,
     preflights,
     scripts,
     together,
@@ -145,7 +146,8 @@ def _copy_ahead(work: Work) -> None:
             policy = work.named(work.policy(work.mode), source, is_admitted=True)
             result = prestage(source, target, work.ledger, small=small, policy=policy, **work.terms())
         if result.is_ready:
-            scripts.copy_ahead(work.lease, work.approach, work.ledger, work.sink)
+            for beside in (classes, scripts):
+                beside.copy_ahead(work.lease, work.approach, work.ledger, work.sink)
     except MigratorError as error:
         return work.settle(error)
     return _after_copy(work, result)
@@ -273,8 +275,14 @@ def _mail(work: Work) -> Mail:
         limits=work.approach.limits,
         sink=work.sink,
         pop_namer=work.pop_namer(),
-        afterwards=lambda: scripts.copy_in_the_night(work.lease, work.approach, work.ledger, work.sink),
+        afterwards=partial(_copy_beside, work),
     )
+
+
+def _copy_beside(work: Work) -> None:
+    """Copy what goes beside the mail, in the night."""
+    for beside in (classes, scripts):
+        beside.copy_in_the_night(work.lease, work.approach, work.ledger, work.sink)
 
 
 def _after_night(work: Work, result: CutoverResult) -> None:

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, Protocol, cast
 
-from migrator.cli import pop_readers, scripts
+from migrator.cli import classes, pop_readers, scripts
+from migrator.cli.classes import ClassesEnd
 from migrator.cli.pop_readers import PopEnd
 from migrator.cli.removing import mailbox_of
 from migrator.cli.scripts import ScriptsEnd
@@ -81,6 +82,7 @@ class Account:
     rules: FolderRules = field(default_factory=FolderRules)
     scripts: SideDoors | None = None  # Sieve scripts go, too
     pop3: SideDoors | None = None  # both sides are asked by POP3, too
+    classes: SideDoors | None = None  # classes of folders go, too
     is_shared: bool = False  # folders of nobody's own mailbox
     reads_files: bool = False  # by programs that no server controls
 
@@ -181,6 +183,7 @@ class AccountResult:
     is_started: bool = True
     scripts: ScriptsEnd | None = None  # None: nobody asked for them, or the mail did not come to its end
     pop3: PopEnd | None = None  # the same
+    classes: ClassesEnd | None = None  # the same
 
 
 def not_started(account: Account, closed_by: MigratorError | None) -> AccountResult:
@@ -191,7 +194,8 @@ def not_started(account: Account, closed_by: MigratorError | None) -> AccountRes
 
 def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink, stop: StopSignal) -> AccountResult:
     """Copy one account, verify it when asked to, and say how it ended. Raises nothing that a mail server causes."""
-    passed, report, failure, scripts_end, removal = PassResult(), None, None, None, None
+    passed, report, failure, removal = PassResult(), None, None, None
+    scripts_end, classes_end = None, None
     kin = choices.policy.kin
     kin = None if kin is None or account.is_shared else kin | {account.source_name}  # shared mail has no one owner
     policy = replace(choices.policy, rules=account.rules, kin=kin)
@@ -221,7 +225,10 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
             if choices.verify and passed.is_complete:
                 sink.emit(VerifyBegun(messages=sum(count for it, count in passed.totals.items() if it.is_on_target)))
                 report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=account.rules)
-            if account.scripts is not None and (passed.is_complete or passed.is_dry_run) and not passed.error:
+            is_done = (passed.is_complete or passed.is_dry_run) and not passed.error
+            if account.classes is not None and is_done:
+                classes_end = classes.carry(account.classes, ledger, sink, dry_run=passed.is_dry_run)
+            if account.scripts is not None and is_done:
                 is_live = policy.mode is Mode.CATCH_UP
                 scripts_end = scripts.carry(account.scripts, ledger, sink, dry_run=passed.is_dry_run, adds_only=is_live)
             if passed.is_balanced:
@@ -238,7 +245,12 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
         failure = error
     return AccountResult(
         account=account,
-        exit_code=max(exit_of(passed, report, failure), exit_of_scripts(scripts_end), exit_of_removal(removal)),
+        exit_code=max(
+            exit_of(passed, report, failure),
+            exit_of_beside(scripts_end),
+            exit_of_beside(classes_end),
+            exit_of_removal(removal),
+        ),
         sums=replace(Sums.of(passed), removed_by_us=gone),
         is_balanced=passed.is_balanced and failure is None,
         seconds=passed.seconds,
@@ -248,6 +260,7 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
         left_behind=rows,
         report=report,
         scripts=scripts_end,
+        classes=classes_end,
         pop3=_pop_readers(account, passed, failure, sink),
         removal=removal,
         set_aside=aside,
@@ -335,8 +348,8 @@ def exit_of(passed: PassResult, report: VerifyReport | None, failure: MigratorEr
     return Exit.LEFT_BEHIND if Sums.of(passed).missed else Exit.ALL_THERE
 
 
-def exit_of_scripts(end: ScriptsEnd | None) -> Exit:
-    """Return what the shell is told of the scripts of one account. A side without ManageSieve is told, no fault."""
+def exit_of_beside(end: ScriptsEnd | ClassesEnd | None) -> Exit:
+    """Return what the shell is told of what goes beside the mail of one account. A side without it is no fault."""
     if end is None or (end.error is None and not end.missed):
         return Exit.ALL_THERE
     return Exit.LEFT_BEHIND if end.error is None else exit_of_error(end.error)

@@ -16,9 +16,6 @@ from migrator.errors import Side
 IMAP_MOVER, POP_MOVER, ACCOUNTS_MOVER = "MoveIMAPMail", "MovePOPMail", "MoveAccounts"
 ASK: Final = "-"
 _SIDES: Final = {Side.SOURCE: "old", Side.TARGET: "new"}
-_REFUSED: Final = {
-    "copy_mailbox_class": "--copyMailboxClass: classes of mailboxes are not copied; their messages are.",
-}
 
 
 class BadClassic(ValueError):
@@ -32,11 +29,10 @@ def translate(options: argparse.Namespace) -> argparse.Namespace:
     """
     if options.command not in (IMAP_MOVER, POP_MOVER, ACCOUNTS_MOVER):
         return options
-    for name, sentence in _REFUSED.items():
-        if getattr(options, name, None):
-            raise BadClassic(sentence)
     translated = argparse.Namespace(**vars(options))
     translated.slow_server = translated.slow_server or options.no_timeout
+    if getattr(options, "copy_mailbox_class", False):  # the guide's own server by its command line, others by IMAP
+        translated.classes = translated.metadata = True
     if options.command == ACCOUNTS_MOVER:
         return _of_list(translated)
     return _of_mailboxes(translated, *(("pop3", "smtp") if options.command == POP_MOVER else ("imap", "imap")))

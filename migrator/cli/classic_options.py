@@ -78,7 +78,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_argument(
         "--fixLongLines", dest="fix_long_lines", metavar="NUMBER", type=line_octets, help="no longer lines"
     )
-    flags.add_argument("--copyMailboxClass", dest="copy_mailbox_class", action="store_true", help=argparse.SUPPRESS)
+    flags.add_argument(
+        "--copyMailboxClass", dest="copy_mailbox_class", action="store_true", help="as --classes and --metadata"
+    )
 
 
 def _add_flags_of_both(flags: argparse._ArgumentGroup) -> None:

@@ -59,7 +59,7 @@ SLOW_SECONDS: Final = 3600.0
 SLOW_CONNECT_SECONDS: Final = 120.0
 MOST_NAMED: Final = 10_000  # messages left behind, in the copy of one account
 REFUSALS_SHOWN: Final = 20
-SERVICES: Final = ("sieve", "pop3")  # that are asked beside the mail
+SERVICES: Final = ("sieve", "pop3", "classes")  # that are asked beside the mail
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -269,6 +269,7 @@ def _account(
         rules=rules,
         scripts=_side_doors((source, target), roads.get("sieve"), limits),
         pop3=_side_doors((source, target), roads.get("pop3"), limits),
+        classes=_side_doors((source, target), roads.get("classes"), limits),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from migrator.cli import pop_readers, scripts
+from migrator.cli import classes, pop_readers, scripts
 from migrator.cli.accounts import AccountResult, Sums
 from migrator.cli.summary import total
 from migrator.cli.watch import AccountWatch
@@ -66,6 +66,7 @@ def account_object(result: AccountResult) -> dict[str, Any]:
         "verify": _report_object(result.report),
         "sieve": scripts.as_object(result.scripts),
         "pop3": pop_readers.as_object(result.pop3),
+        "classes": classes.as_object(result.classes),
         "removal": _removal_object(result.removal),
         "set_aside": str(result.set_aside) if result.set_aside else None,
     }

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.cli import (
+    classes,
     classic_options,
     filter_options,
     placing,
@@ -444,6 +445,7 @@ def _add_copying(group: argparse._ArgumentGroup) -> None:
         "--retry-left-behind", action="store_true", help="try messages again that an earlier run left behind"
     )
     scripts.add(group)
+    classes.add(group)
     pop_readers.add(group)
     filter_options.add(group)
     repair_options.add(group)

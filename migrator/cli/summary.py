@@ -176,6 +176,8 @@ def _failures(result: AccountResult) -> Iterator[str]:
     failures = [("", result.error)] if result.error else []
     if result.scripts is not None and result.scripts.error is not None:
         failures.append(("Sieve scripts. ", result.scripts.error))
+    if result.classes is not None and result.classes.error is not None:
+        failures.append(("Classes of folders. ", result.classes.error))
     for place, error in [*failures, *((f"Folder {name}. ", error) for name, error in result.folder_errors)]:
         yield ""
         yield f"{place}{sentence_of_error(error)}"
@@ -201,7 +203,8 @@ def _last_word(result: AccountResult, *, is_dry_run: bool) -> str:
                 " but what is marked as deleted; --copy-deleted takes it too." if marked else "."
             )
         case Exit.LEFT_BEHIND:
-            what = "messages" if result.sums.missed else "Sieve scripts"
+            is_class = not (result.sums.missed or (result.scripts and result.scripts.missed))
+            what = "messages" if result.sums.missed else ("classes of folders" if is_class else "Sieve scripts")
             if is_dry_run:
                 return f"This was a rehearsal. Some {what} would stay behind, each with its reason."
             return f"Done, but {what} were left behind, each with its reason."
@@ -229,7 +232,7 @@ def _kind(result: AccountResult) -> str:
         return "not started"
     return {
         Exit.ALL_THERE: "all there",
-        Exit.LEFT_BEHIND: "done, with messages or scripts left behind",
+        Exit.LEFT_BEHIND: "done, with messages, scripts or classes left behind",
         Exit.STOPPED: "stopped",
         Exit.AGAIN: "not done, may be tried again",
     }.get(result.exit_code, "not done, a person is needed")

@@ -6,10 +6,14 @@ import threading
 from typing import Final
 
 from migrator.cli.accounts import Account, AccountResult, Exit, VerifyBegun
+from migrator.cli.classes import FATES as CLASS_FATES
 from migrator.cli.scripts import FATES
 from migrator.cli.terminal import Amount, Meter, Terminal, counted, describe, duration, printable, size
 from migrator.errors import MigratorError
 from migrator.events import (
+    ClassesAbsent,
+    ClassesCopied,
+    ClassLeftBehind,
     CountsDiffer,
     DatesFromHeaders,
     DatesNotKept,
@@ -91,6 +95,7 @@ LEFT_OUT: Final = {
 
 # Of accounts of a list, too: a person must act.
 _OF_SCRIPTS: Final = ScriptLeftBehind | ScriptRenamed | ScriptFolderRenamed | ScriptsAbsent
+_OF_CLASSES: Final = ClassLeftBehind | ClassesAbsent
 # Told without being asked: what somebody may miss, and why it takes so long.
 _TOLD: Final = (
     FolderLeftOut
@@ -113,6 +118,8 @@ _TOLD: Final = (
     | StoreExposed
     | ScriptsCopied
     | _OF_SCRIPTS
+    | ClassesCopied
+    | _OF_CLASSES
     | PopReaders
     | PopReadersUnknown
 )
@@ -191,7 +198,7 @@ class Board:
                 done = self._meter.done
                 self._meter.reach(Amount(done.messages + event.messages, done.size_bytes + event.size_bytes))
                 self._show()
-        elif (self._verbose or isinstance(event, CountsDiffer | GrantLost | NoteLost | _OF_SCRIPTS)) and (
+        elif (self._verbose or isinstance(event, CountsDiffer | GrantLost | NoteLost | _OF_SCRIPTS | _OF_CLASSES)) and (
             sentence := sentence_of(event)
         ):
             self._terminal.say(printable(f"{title(account)}: {sentence}"))
@@ -250,16 +257,18 @@ def verdict(result: AccountResult) -> str:
         return f"not done: folder {folder}{more}: {error.sentence}"
     if result.scripts is not None and result.scripts.error:
         return f"mail done, Sieve scripts not: {sentence_of_error(result.scripts.error)}"
+    if result.classes is not None and result.classes.error:
+        return f"mail done, classes of folders not: {sentence_of_error(result.classes.error)}"
     match result.exit_code:
         case Exit.ALL_THERE:
             return "all there"
         case Exit.LEFT_BEHIND:
-            left = [counted(result.sums.missed, "message")] if result.sums.missed else []
-            left += (
-                [counted(len(result.scripts.missed), "Sieve script")]
-                if result.scripts and result.scripts.missed
-                else []
+            missed = (
+                (result.sums.missed, "message", ""),
+                (len(result.scripts.missed) if result.scripts else 0, "Sieve script", ""),
+                (len(result.classes.missed) if result.classes else 0, "class of a folder", "classes of folders"),
             )
+            left = [counted(*one) for one in missed if one[0]]
             return f"done, {' and '.join(left)} left behind"
         case Exit.STOPPED:
             return "stopped"
@@ -276,6 +285,8 @@ def sentence_of_error(error: MigratorError) -> str:
 
 def sentence_of(event: Event) -> str | None:
     """Return what an event tells a person; None for one that only moves a bar."""
+    if isinstance(event, ClassesCopied | _OF_CLASSES):
+        return _sentence_of_class(event)
     return _sentence_of_script(event) if isinstance(event, ScriptsCopied | _OF_SCRIPTS) else _sentence_of_mail(event)
 
 
@@ -324,6 +335,20 @@ def _sentence_of_script(
             active = " (the active one)" if event.is_active else ""
             missing = f" It needs what is not offered there: {event.missing}." if event.missing else ""
             return f"Sieve script {event.script}{active}: {FATES[event.reason]}.{missing}{_why_left(event)}"
+
+
+def _sentence_of_class(event: ClassesCopied | ClassesAbsent | ClassLeftBehind) -> str:
+    """Return what became of the classes of folders."""
+    match event:
+        case ClassesCopied():
+            done = "would be set" if event.is_rehearsal else "set by this run"
+            return f"{counted(event.folders, 'folder')} with a class (calendar, contacts), {event.copied:,} {done}."
+        case ClassesAbsent():
+            return f"No classes of folders are copied. {_with_reply(event.error)}"
+        case ClassLeftBehind():
+            there = f" ({event.there})" if event.there else ""
+            why = f" {_with_reply(event.error)}" if event.error else ""
+            return f"Class {event.kind} of folder {event.folder}: {CLASS_FATES[event.reason]}{there}.{why}"
 
 
 def _why_left(event: ScriptLeftBehind) -> str:

@@ -19,6 +19,7 @@ DIRECTORIES: Final[dict[str, Kind]] = {
 # See migrator.directories.base.Population: accounts come to be on the target.
 POPULATIONS: Final[dict[str, Kind]] = {
     "communigate": Kind("CommuniGate Pro", "migrator.directories.communigate_population:CommuniGatePopulation"),
+    "dovecot": Kind("Dovecot", "migrator.directories.dovecot_population:DovecotPopulation"),
     "ldap": Kind("LDAP", "migrator.directories.ldap_population:LdapPopulation"),
 }
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Self
 
+from migrator.directories.chosen import Chosen
 from migrator.directories.communigate import MAIL, MODES
 from migrator.directories.communigate_data import Datum, written
 from migrator.directories.communigate_line import CommuniGateLine, CommuniGateServer
@@ -23,6 +24,7 @@ from migrator.entries import Json
 from migrator.options import Options
 from migrator.secret import Secret
 
+_OS_PASSWORD: Final[dict[str, Datum]] = {"UseSysPassword": "YES", "OSUserName": "*"}
 KINDS: Final = ("MultiMailbox", "TextMailbox", "MailDirMailbox", "SlicedMailbox")
 
 
@@ -34,29 +36,35 @@ class CommuniGatePopulation:
         """Return a population that is not yet connected. Raises ``ValueError`` with a sentence.
 
         Options: ``account_type``, one of KINDS; ``external_inbox`` and ``os_password``, whether accounts are made with
-        them; ``list_number`` as for the directory; and those of
+        them, and ``external_accounts`` and ``os_accounts`` which, by address (all, where nobody is named);
+        ``list_number`` as for the directory; and those of
         :class:`~migrator.directories.communigate_line.CommuniGateServer`.
         """
         given = Options(options)
         number = given.text("list_number", "27")
         settings: dict[str, Datum] = {MODES: [number, MAIL]}
         kind = given.choice("account_type", KINDS, KINDS[0])
-        is_external = given.flag("external_inbox", False)
-        if given.flag("os_password", False):
-            settings |= {"UseSysPassword": "YES", "OSUserName": "*"}
+        external = Chosen.of(given, "external_accounts", is_on=given.flag("external_inbox", False))
+        os_password = Chosen.of(given, "os_accounts", is_on=given.flag("os_password", False))
         server = CommuniGateServer.of(given, secret)
         given.end()
         if not (number.isascii() and number.isdigit()):
             raise ValueError("The option list_number is a number, such as 27.")
-        return cls(server, kind, settings, is_external=is_external)
+        return cls(server, kind, settings, external, os_password)
 
     def __init__(
-        self, server: CommuniGateServer, kind: str, settings: Mapping[str, Datum], *, is_external: bool
+        self,
+        server: CommuniGateServer,
+        kind: str,
+        settings: Mapping[str, Datum],
+        external: Chosen,
+        os_password: Chosen,
     ) -> None:
         self._line = CommuniGateLine(server)
         self._kind = kind
         self._settings = dict(settings)
-        self._is_external = is_external
+        self._external = external
+        self._os_password = os_password
 
     def exists(self, address: str) -> bool:
         names_of(address)
@@ -67,7 +75,8 @@ class CommuniGatePopulation:
 
     def create(self, address: str) -> None:
         names_of(address)
-        words = [self._kind, *(["LEGACY"] if self._is_external else []), written(self._settings)]
+        settings = self._settings | (_OS_PASSWORD if self._os_password.holds_for(address) else {})
+        words = [self._kind, *(["LEGACY"] if self._external.holds_for(address) else []), written(settings)]
         answer = self._line.change(f"CREATEACCOUNT {written(address)} {' '.join(words)}")
         if not answer.is_done and not answer.exists:
             raise answer.error()

@@ -13,6 +13,7 @@ import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,11 @@ class LineFile:
     def line(self, name: str) -> str | None:
         """Return the line of ``name``, without its line end. Raises ``directory.ambiguous``, ``.no_permission``."""
         return _only(name, self._lines())
+
+    def age_seconds(self) -> float:
+        """Return how long the file has been what it is. Times of change may be set ahead, so this goes by its state."""
+        with _permitted():
+            return time.time() - self._path.stat().st_ctime
 
     def change(self, name: str, decide: Callable[[str | None], str | None]) -> None:
         """Make the line of ``name`` what ``decide`` returns for the one that is there; None is no line.

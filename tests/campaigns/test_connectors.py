@@ -57,6 +57,15 @@ LDAP = {
 FIELDS: dict[str, dict[str, str]] = {
     "directory-communigate": {"name": "Old accounts", "host": "cg.example.org", "secret": SECRET, "sign_in": "plain"},
     "population-communigate": {"name": "New accounts", "host": "cg.example.org", "secret": SECRET, "os_password": "on"},
+    "population-dovecot": {
+        "name": "New lines",
+        "users": "users.list",
+        "user": "local",
+        "os_password": "on",
+        "os_accounts": "anna@example.org\r\nbert@example.org",
+        "external_inbox": "spool.folder",
+        "external_accounts": "anna@example.org",
+    },
     "directory-dovecot": {"name": "Users", "users": "users.list", "deny": "denied.list", "user": "local"},
     "directory-cyrus": {"name": "Denied", "cyr_deny": "count", "services": "imap,pop3"},
     "directory-command": {

@@ -51,6 +51,7 @@ ALL_SET = CopyOptions(
     no_acl=True,
     identifiers={"berta": "berta.k", "gone": ""},
     copies_notes=True,
+    copies_classes=True,
     copies_scripts=True,
     keeps_pop_names=True,
     same_person=True,
@@ -177,6 +178,7 @@ def test_what_a_kind_of_server_cannot_do_is_not_asked_and_not_told_the_engine(op
         assert (rules.strip_prefix, rules.add_prefix, policy.repairs, policy.repairs_ahead) == ("", "", set(), set())
         assert approach.identity(Side.TARGET) == "smtp://anna@smtp.example.test"
         assert not policy.copies_notes
+        assert not copying.copies_classes(approach.account, approach.options)
         assert not copying.copies_scripts(approach.account, approach.options)
         assert not copying.keeps_pop_names(approach.account, approach.options)
     typed_less = {"skip_folders": "Spam"}

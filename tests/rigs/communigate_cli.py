@@ -28,7 +28,7 @@ class Held:
     settings: dict[str, Any] = field(default_factory=dict)
     sessions: int = 0
     made_with: tuple[str, ...] = ()
-    classes: dict[str, str] = field(default_factory=dict)  # by mailbox
+    classes: dict[str, str] = field(default_factory=dict)  # by mailbox; empty for none
 
 
 class CommuniGateCli(TextPeer):
@@ -57,21 +57,24 @@ class CommuniGateCli(TextPeer):
         )
         self.accounts = {address: Held() for address in addresses}
         self.defaults: dict[str, Any] = {"AccessModes": "All"}
+        self.passwords = {ADMINISTRATOR: PASSWORD}
         self.said: list[str] = []
-        self._signed_in: set[int] = set()
+        self._signed_in: dict[int, str] = {}
         self._inlined: set[int] = set()
 
     def _pass(self, talk: TextConversation, command: bytes) -> None:
-        named = any(said == f"USER {ADMINISTRATOR}".encode() for said in talk.commands)
-        self._sign_in(talk, named and command == f"PASS {PASSWORD}".encode())
+        user = next((said.partition(b" ")[2].decode() for said in talk.commands if said.startswith(b"USER ")), "")
+        self._sign_in(talk, user, is_right=command == f"PASS {self.passwords.get(user)}".encode())
 
     def _apop(self, talk: TextConversation, command: bytes) -> None:
-        digest = hashlib.md5((STAMP + PASSWORD).encode(), usedforsecurity=False).hexdigest()
-        self._sign_in(talk, command == f"APOP {ADMINISTRATOR} {digest}".encode())
+        user = command.split()[1].decode()
+        secret = (STAMP + self.passwords.get(user, "")).encode()
+        digest = hashlib.md5(secret, usedforsecurity=False).hexdigest()
+        self._sign_in(talk, user, is_right=user in self.passwords and command == f"APOP {user} {digest}".encode())
 
-    def _sign_in(self, talk: TextConversation, is_right: bool) -> None:
+    def _sign_in(self, talk: TextConversation, user: str, *, is_right: bool) -> None:
         if is_right:
-            self._signed_in.add(id(talk))
+            self._signed_in[id(talk)] = user
         talk.say("200 login OK" if is_right else "515 incorrect password")
 
     def _inline(self, talk: TextConversation, command: bytes) -> None:
@@ -85,6 +88,11 @@ class CommuniGateCli(TextPeer):
             talk.say("501 you have no right to do this")
             return
         verb, *arguments = _tokens(text)
+        user = self._signed_in[id(talk)]
+        arguments[:1] = [user if arguments[0] == "*" else arguments[0]]
+        if user not in (ADMINISTRATOR, arguments[0]):
+            talk.say("501 you have no right to do this")
+            return
         answer = getattr(self, f"_{verb.lower()}")(arguments)
         if isinstance(answer, str):
             talk.say(answer)
@@ -130,7 +138,11 @@ class CommuniGateCli(TextPeer):
         held = self.accounts.get(words[0])
         if not held:
             return "513 unknown user account"
-        return {name: ({"Class": kind} if kind else {}) for name, kind in held.classes.items()}
+        found: dict[str, Any] = {name: {"Class": kind} if kind else {} for name, kind in held.classes.items()}
+        # What holds others, too, is told in an array; what holds nothing else in an empty one.
+        for outer in {name.rpartition("/")[0] for name in found if "/" in name}:
+            found[outer] = [found[outer]] if outer in found else []
+        return found
 
     def _setmailboxclass(self, words: list[str]) -> str:
         address, _, mailbox, _, kind = words

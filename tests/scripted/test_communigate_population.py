@@ -47,15 +47,30 @@ def test_an_account_is_made_closed_and_found_from_then_on(peer: CommuniGateCli, 
     assert 'CREATEACCOUNT "anna@example.test" MultiMailbox {AccessModes=(27,Mail);}' in peer.said
 
 
+@pytest.mark.req("S-6")
 def test_an_account_is_made_with_an_external_inbox_where_that_was_chosen(peer: CommuniGateCli, opened: Any) -> None:
     opened(peer, external_inbox=True, account_type="TextMailbox").create(ANNA)
     assert peer.accounts[ANNA].made_with == ("TextMailbox", "LEGACY")
 
 
+@pytest.mark.req("S-12")
 def test_an_account_is_made_with_the_password_of_the_operating_system(peer: CommuniGateCli, opened: Any) -> None:
     opened(peer, os_password=True).create(ANNA)
     assert peer.accounts[ANNA].settings["UseSysPassword"] == "YES"
     assert peer.accounts[ANNA].settings["OSUserName"] == "*"
+
+
+@pytest.mark.req("S-6", "S-12")
+def test_chosen_accounts_alone_are_made_so(peer: CommuniGateCli, opened: Any) -> None:
+    chosen = {"external_accounts": [ANNA.upper()], "os_accounts": ["otto@example.test"]}
+    population = opened(peer, external_inbox=True, os_password=True, **chosen)
+    for address in (ANNA, "otto@example.test"):
+        population.create(address)
+    anna, otto = peer.accounts[ANNA], peer.accounts["otto@example.test"]
+    assert (anna.made_with, "UseSysPassword" in anna.settings) == (("MultiMailbox", "LEGACY"), False)
+    assert (otto.made_with, otto.settings["UseSysPassword"]) == (("MultiMailbox",), "YES")
+    with pytest.raises(MigratorError, match="not switched on"):
+        opened(peer, os_accounts=[ANNA])
 
 
 def test_making_an_account_that_is_there_leaves_it_as_it_is(peer: CommuniGateCli, opened: Any) -> None:

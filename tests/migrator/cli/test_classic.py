@@ -104,6 +104,7 @@ def test_names_and_passwords_may_hold_what_means_something_in_a_url(mailferry, s
         (["--fetchRFC822"], ["--fetch-rfc822"]),
         (["--byOne"], ["--by-one"]),
         (["--noACL"], ["--no-acl"]),
+        (["--copyMailboxClass"], ["--classes", "--metadata"]),
         (["--fixLongLines", "998"], ["--fix-long-lines", "998"]),
         (["--dry-run", "--json", "--verify", "digest"], ["--dry-run", "--json", "--verify", "digest"]),
     ],
@@ -120,10 +121,7 @@ def _shared(options: argparse.Namespace, with_: argparse.Namespace) -> dict[str,
     return {name: value for name, value in vars(options).items() if name in vars(with_)}
 
 
-@pytest.mark.parametrize(
-    ("flag", "sentence"),
-    [("--delete", "says so twice: --yes-delete-at-source"), ("--copyMailboxClass", "classes of mailboxes")],
-)
+@pytest.mark.parametrize(("flag", "sentence"), [("--delete", "says so twice: --yes-delete-at-source")])
 def test_what_is_not_offered_so_is_refused_with_its_reason(mailferry, source, target, secret, flag, sentence) -> None:
     words = [place(source), "a", secret("old", "pw"), place(target), "b", secret("new", "pw")]
     ended = mailferry("MoveIMAPMail", flag, *words)

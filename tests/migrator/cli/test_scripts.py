@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.cli import objects, scripts, side_doors, summary
-from migrator.cli.accounts import AccountResult, Exit, Sums, exit_of_scripts
+from migrator.cli.accounts import AccountResult, Exit, Sums, exit_of_beside
 from migrator.cli.commands import main
 from migrator.cli.options import parse
 from migrator.cli.scripts import ScriptsEnd
@@ -81,11 +81,11 @@ def test_a_side_where_nobody_answers_is_asked_once_for_a_whole_list() -> None:
     ends = [scripts.carry(doors, MemoryLedger(), sink, dry_run=False) for _ in range(3)]
     assert [end.absent.code for end in ends if end.absent] == ["server.unreachable"] * 3
     assert [type(event) for event in sink.events] == [ScriptsAbsent]
-    assert exit_of_scripts(ends[0]) is Exit.ALL_THERE
+    assert exit_of_beside(ends[0]) is Exit.ALL_THERE
     named = SideDoors(Roads({side: replace(here, is_named=True) for side in Side}), doors.endpoints, Limits())
     end = scripts.carry(named, MemoryLedger(), sink, dry_run=False)
     assert end.error is not None
-    assert exit_of_scripts(end) is Exit.AGAIN
+    assert exit_of_beside(end) is Exit.AGAIN
 
 
 def test_a_refused_sign_in_to_scripts_needs_a_person_and_the_mail_is_done() -> None:
@@ -96,14 +96,14 @@ def test_a_refused_sign_in_to_scripts_needs_a_person_and_the_mail_is_done() -> N
         doors = SideDoors(Roads(dict.fromkeys(Side, place)), dict.fromkeys(Side, endpoint), Limits())
         end = scripts.carry(doors, MemoryLedger(), RecordingSink(), dry_run=False)
     assert end.error is not None
-    assert (end.error.code, exit_of_scripts(end)) == ("sign_in.refused", Exit.PERSON)
+    assert (end.error.code, exit_of_beside(end)) == ("sign_in.refused", Exit.PERSON)
     result = AccountResult(world("john").account, Exit.PERSON, Sums(), is_balanced=True, scripts=end)
     assert verdict(result).startswith("mail done, Sieve scripts not: The old server: ")
 
 
 def test_scripts_left_behind_are_in_the_exit_code_the_table_and_the_object() -> None:
     end = ScriptsEnd([REFUSED, ScriptResult("y", ScriptFate.REMOVED_THERE)])
-    assert exit_of_scripts(end) is Exit.LEFT_BEHIND
+    assert exit_of_beside(end) is Exit.LEFT_BEHIND
     result = AccountResult(world("john").account, Exit.LEFT_BEHIND, Sums(), is_balanced=True, scripts=end)
     assert verdict(result) == "done, 1 Sieve script left behind"
     told = summary.of_copy(result, AccountWatch(Terminal(sys.stderr), FakeClock(), verbose=False), verbose=False,

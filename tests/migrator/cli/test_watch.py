@@ -11,6 +11,9 @@ from migrator.cli.accounts import AccountResult, Exit, VerifyBegun
 from migrator.cli.terminal import Terminal
 from migrator.cli.watch import RENAMINGS, AccountWatch, Board, sentence_of
 from migrator.events import (
+    ClassesAbsent,
+    ClassesCopied,
+    ClassLeftBehind,
     CountsDiffer,
     DatesFromHeaders,
     DatesNotKept,
@@ -111,6 +114,15 @@ EVENTS: list[tuple[Event, str]] = [
     (LabelsUnseen(label="Secret", messages=1), "The old server shows no folder for the label Secret: what lies under"),
     (LabelsHidden(messages=0), "The old server does not show the folder of all mail"),
     (LabelsHidden(messages=1000), "The biggest folder shows exactly 1,000 messages"),
+    (ClassesCopied(folders=2, copied=1), "2 folders with a class (calendar, contacts), 1 set by this run."),
+    (ClassesCopied(folders=1, copied=1, is_rehearsal=True),
+     "1 folder with a class (calendar, contacts), 1 would be set."),
+    (ClassesAbsent(side="source", error=error("classes.unreachable", reply="refused")),
+     "No classes of folders are copied. The old server: CommuniGate's command line cannot be reached"),
+    (ClassLeftBehind(folder="X", kind="IPF.Task", reason="other_there", there="IPF.Contact"),
+     "Class IPF.Task of folder X: the folder has another class on the new server, which stays (IPF.Contact)."),
+    (ClassLeftBehind(folder="X", kind="IPF.Task", reason="refused", error=error("classes.refused", reply="501 no")),
+     "Class IPF.Task of folder X: the new server does not take it. The old server: CommuniGate does not tell or does"),
     (ScriptsCopied(scripts=2, copied=1, active="a"), "2 Sieve scripts, 1 copied by this run; a is active."),
     (ScriptsAbsent(side="source", error=error("server.unreachable", reply="refused")),
      "No Sieve scripts are copied. The old server: The server cannot be reached. [refused]"),

@@ -12,10 +12,12 @@ from migrator.errors import MigratorError, Side
 
 @dataclass(frozen=True, slots=True)
 class HeldMail:
-    """What waits for one user."""
+    """What waits for one user, as far as it can be counted."""
 
     messages: int
     oldest: float | None = None  # seconds since the epoch; None when nothing waits or nobody says
+    aside: int = 0  # more of theirs, which a person or a filter put on hold: only these release it
+    is_at_senders: bool = False  # more waits at its senders, who were told to come again: nobody can count that
 
 
 class MailHold(Entries, Protocol):

@@ -6,6 +6,8 @@ The program gets a verb and an address:
 - ``hold ADDRESS`` has new mail wait, ``free ADDRESS`` ends that. Each exits with 0 when it is written down.
 - ``settled ADDRESS`` prints ``yes`` when that is true of all mail for them, ``no`` while some is on its way as before.
 - ``count ADDRESS`` prints how many messages wait, and, if it knows, since when the oldest does (seconds since 1970).
+  Where a whole domain is held it still counts those for ``ADDRESS`` alone. It adds the word ``senders`` where mail
+  waits at its senders, whom it told to come again: nobody can count that, and it is told instead of 0.
 - ``flush ADDRESS source`` or ``flush ADDRESS target`` has what waits delivered now.
 - ``check`` prints a line for each thing that would have held mail returned to senders or announced to them.
 
@@ -29,7 +31,7 @@ HELD: Final = "held"
 FREE: Final = "free"
 NO_USER: Final = 67
 _VERBS: Final = {HELD: "hold", FREE: "free"}
-_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,12})(?:\.\d+)?)?")
+_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,12})(?:\.\d+)?)?( +senders)?")
 
 
 class CommandHold:
@@ -81,7 +83,8 @@ class CommandHold:
         if not found:
             raise MigratorError("hold.unreadable", reply=printed[:200])
         messages = int(found[1])
-        return HeldMail(messages, float(found[2]) if found[2] and messages else None)
+        oldest = float(found[2]) if found[2] and messages else None
+        return HeldMail(messages, oldest, is_at_senders=found[3] is not None)
 
     def flush(self, address: str, to: Side) -> None:
         _good(self._ask("flush", _checked(address), to.value))

@@ -15,6 +15,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -106,7 +107,8 @@ class ForwardFileHold:
 
     def held(self, address: str) -> HeldMail:
         user = _user(address)
-        return self._files.held(user) if user else HeldMail(0)
+        found = self._files.held(user) if user else HeldMail(0)
+        return replace(found, aside=self._queue.look(address).aside) if self._queue else found
 
     def flush(self, address: str, to: Side) -> None:
         """Put what waits back into the old mailbox; to the new one nothing is sent (``hold.kept_in_file``)."""

@@ -90,7 +90,12 @@ class LdapHold(LdapEntries):
     def held(self, address: str) -> HeldMail:
         found = list(map(self._waits.held, self._addresses(address)))
         oldest = [one.oldest for one in found if one.oldest is not None]
-        return HeldMail(sum(one.messages for one in found), min(oldest, default=None))
+        return HeldMail(
+            sum(one.messages for one in found),
+            min(oldest, default=None),
+            sum(one.aside for one in found),
+            any(one.is_at_senders for one in found),
+        )
 
     def flush(self, address: str, to: Side) -> None:
         for one in self._addresses(address):

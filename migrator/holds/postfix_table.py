@@ -52,10 +52,14 @@ class Table(Protocol):
 
 def checked_address(address: str) -> str:
     """Return ``address`` in small letters if a table can hold it. Raises ``address.bad``."""
-    lowered = address.lower() if address.isascii() else ""
-    if not _ADDRESS.fullmatch(lowered):
+    if not is_address(address):
         raise MigratorError("address.bad")
-    return lowered
+    return address.lower()
+
+
+def is_address(address: str) -> bool:
+    """Tell whether a table can hold ``address``."""
+    return address.isascii() and _ADDRESS.fullmatch(address.lower()) is not None
 
 
 class Tables:

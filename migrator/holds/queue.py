@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -23,8 +23,8 @@ from migrator.holds.base import HeldMail
 from migrator.holds.postfix_host import PostfixHost
 from migrator.holds.together import Request, Together, shared
 
-# Not the queue named hold: what lies there was put there by an administrator or a filter, and only they release it.
 FLOWING: Final = frozenset({"maildrop", "incoming", "active", "deferred"})
+ASIDE: Final = "hold"  # what lies there was put there by an administrator or a filter, and only they release it
 INCOMING: Final = "incoming"
 PASSED_OVER_SECONDS: Final = 0.5  # who came is looked at within milliseconds, but by a very busy queue manager
 MOST_PUSHED: Final = 20  # at one look: each costs a process
@@ -41,10 +41,14 @@ class Waiting(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a listing told: what waits for one address, oldest first, and whether anybody's mail lay in ``incoming``."""
+    """What a listing told: what waits for one address, oldest first, and whether anybody's mail lay in ``incoming``.
+
+    ``aside``: messages for the address that were put on hold there.
+    """
 
     waiting: list[Waiting]
     is_coming: bool
+    aside: int = 0
 
 
 class PostfixQueue:
@@ -87,6 +91,12 @@ class PostfixQueue:
         assert look is not None
         return look
 
+    def look_at(self, addresses: Iterable[str]) -> dict[str, Look]:
+        """Return what :meth:`look` does for each of ``addresses``, all by one listing."""
+        requests: list[Request[str, Look]] = [Request(address.lower()) for address in addresses]
+        self._look(requests)
+        return {one.item: one.answer for one in requests if one.answer is not None}
+
     def retry(self, queue_id: str) -> None:
         """Have one message that is deferred, or was passed over, tried again now. One that is gone is success.
 
@@ -98,13 +108,14 @@ class PostfixQueue:
         if self._delimiters is None:
             self._delimiters = self._host.settings("recipient_delimiter").get("recipient_delimiter", "")
         found: dict[str, list[Waiting]] = defaultdict(list)
+        aside: dict[str, set[str]] = defaultdict(set)
         incoming: set[str] = set()
-        note = noting({one.item for one in requests}, self._delimiters, found, incoming)
+        note = noting({one.item for one in requests}, self._delimiters, found, incoming, aside)
         self._host.run("postqueue", "-j", lines=note)
         self._push(incoming)
         for request in requests:
             waiting = sorted(found[request.item], key=lambda one: (one.arrived, one.id))
-            request.serve(Look(waiting, bool(incoming)))
+            request.serve(Look(waiting, bool(incoming), len(aside[request.item])))
 
     def _push(self, incoming: Iterable[str]) -> None:
         """Have the messages that were seen in ``incoming`` before looked at again.
@@ -121,28 +132,36 @@ class PostfixQueue:
 
 
 def noting(
-    addresses: set[str], delimiters: str, found: Mapping[str, list[Waiting]], incoming: set[str]
+    addresses: set[str],
+    delimiters: str,
+    found: Mapping[str, list[Waiting]],
+    incoming: set[str],
+    aside: Mapping[str, set[str]] | None = None,
 ) -> Callable[[str], None]:
     """Return what notes in ``found`` each of ``addresses`` (in small letters) that a line of ``postqueue -j`` names.
 
-    ``incoming`` takes the numbers of all messages that came and were not looked at, whomever they are for.
+    ``incoming`` takes the numbers of all messages that came and were not looked at, whomever they are for; ``aside``
+    those that were put on hold, by address.
     """
 
     def note(line: str) -> None:
-        for waiting in read(line):
+        for waiting in read(line, FLOWING if aside is None else FLOWING | {ASIDE}):
             if waiting.queue == INCOMING:
                 incoming.add(waiting.id)
             for name in {waiting.address.lower(), plain(waiting.address.lower(), delimiters)} & addresses:
-                found[name].append(waiting)
+                if waiting.queue != ASIDE:
+                    found[name].append(waiting)
+                elif aside is not None:
+                    aside[name].add(waiting.id)
 
     return note
 
 
-def read(line: str) -> Iterator[Waiting]:
-    """Yield what a line of ``postqueue -j`` says of each address. Raises ``hold.unreadable``."""
+def read(line: str, queues: Container[str] = FLOWING) -> Iterator[Waiting]:
+    """Yield what a line of ``postqueue -j`` says of each address in ``queues``. Raises ``hold.unreadable``."""
     for row in _rows(line):
         try:
-            if row["queue_name"] in FLOWING:
+            if row["queue_name"] in queues:
                 for one in row["recipients"]:
                     reason = str(one.get("delay_reason", ""))
                     arrived = float(row["arrival_time"])

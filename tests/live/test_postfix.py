@@ -18,7 +18,8 @@ import pytest
 
 from migrator.entries import Json, Values, open_connector
 from migrator.errors import MigratorError, Side
-from migrator.holds import HOLDS, postfix_host
+from migrator.holds import HOLDS, postfix, postfix_host
+from migrator.holds.base import HeldMail
 from migrator.holds.postfix_host import PostfixHost
 from migrator.holds.queue import PostfixQueue
 from migrator.routes import ROUTES
@@ -325,6 +326,7 @@ def test_all_that_was_held_arrives_at_the_new_server_once_and_nothing_is_returne
 def test_choked_mail_waits_at_its_sender_and_is_taken_after_the_release(exchange: Exchange) -> None:
     hold = exchange.hold(manner="choked")
     assert list(hold.trouble()) == []
+    assert not exchange.hold().held(ANNA).is_at_senders
     before = exchange.put(hold, ANNA)
     with smtplib.SMTP(HOST, exchange.mx.smtp, timeout=30) as line:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
@@ -332,6 +334,7 @@ def test_choked_mail_waits_at_its_sender_and_is_taken_after_the_release(exchange
         assert refused.value.recipients[ANNA][0] == 450
         line.sendmail("outside@example.org", [BERT], BODY)
     assert exchange.brings(BERT, Side.SOURCE, 1)
+    assert hold.held(ANNA) == HeldMail(0, is_at_senders=True)  # none in the queue; who could say what senders have?
     route = exchange.route()
     route.replace(ANNA, route.find(ANNA), route.routed(route.find(ANNA), Side.TARGET))
     hold.replace(ANNA, hold.holding(before), before)
@@ -351,6 +354,49 @@ def test_mail_that_comes_while_nobody_holds_it_is_no_mail_that_waits(exchange: E
     assert comes(lambda: exchange.boxes[Side.SOURCE].received == 1)
     assert hold.held(ANNA).messages == 0
     assert exchange.hold().held(ANNA).messages == 1
+
+
+@pytest.mark.req("S-124")
+def test_mail_of_a_domain_that_is_held_whole_is_counted_by_user_and_no_release_is_done_before_it_flows(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postfix, "FLUSH_SECONDS", 1.0)
+    exchange.mx.meddle("hold", "example.test", "parked:unix:/nonexistent")  # as an operator holds everybody at once
+    exchange.mx.run("postfix", "reload")
+    hold, route = exchange.hold(), exchange.route()
+    for recipients in ([ANNA], [ANNA], [ANNA, BERT]):
+        exchange.mx.send(recipients, BODY)
+    assert waits_for(hold, ANNA, 3)
+    assert waits_for(hold, BERT, 1)
+    assert time.time() - 60 < hold.held(ANNA).oldest <= time.time()
+    before = exchange.put(hold, ANNA)
+    hold.replace(ANNA, hold.holding(before), before)
+    hold.flush(ANNA, Side.TARGET)
+    assert hold.held(ANNA).messages == 3  # our entry holds nothing any more, and that of the domain does
+    time.sleep(1.1)  # Postfix tells arrivals in whole seconds
+    exchange.mx.send([ANNA], BODY)
+    assert waits_for(hold, ANNA, 4)  # nor is what came since the release forgotten
+    route.replace(ANNA, found := route.find(ANNA), route.routed(found, Side.TARGET))
+    exchange.mx.run("postfix", "reload")
+    hold.flush(ANNA, Side.TARGET)
+    assert waits_for(hold, ANNA, 0)
+    assert exchange.brings(ANNA, Side.TARGET, 4)
+    assert hold.held(BERT).messages == 1
+
+
+def test_what_an_administrator_put_on_hold_is_told_beside_what_a_release_sends(exchange: Exchange) -> None:
+    hold = exchange.hold()
+    before = exchange.put(hold, ANNA)
+    exchange.mx.send([ANNA], BODY)
+    assert waits_for(hold, ANNA, 1)
+    exchange.mx.run("postsuper", "-h", "ALL")
+    exchange.mx.send([ANNA], BODY)
+    assert comes(lambda: (hold.held(ANNA).messages, hold.held(ANNA).aside) == (1, 1))
+    hold.replace(ANNA, hold.holding(before), before)
+    hold.flush(ANNA, Side.SOURCE)
+    assert waits_for(hold, ANNA, 0)
+    assert hold.held(ANNA).aside == 1
+    assert exchange.arrived(ANNA, Side.SOURCE) == 1
 
 
 # reloads

@@ -36,6 +36,8 @@ case $1 in
 esac
 """
 
+AT_SENDERS: list[tuple[str, tuple[int, float | None]]] = [("0", (0, None)), ("3 1700000000", (3, 1.7e9))]
+
 
 def written(folder: Path, text: str) -> Path:
     program = folder / "hold"
@@ -72,7 +74,8 @@ class TestProgram(HoldContract):
 
 @pytest.mark.parametrize(
     ("printed", "wanted"),
-    [("0", HeldMail(0)), ("0 1700000000", HeldMail(0)), ("3 1700000000", HeldMail(3, 1.7e9)), ("3", HeldMail(3))],
+    [("0", HeldMail(0)), ("0 1700000000", HeldMail(0)), ("3 1700000000", HeldMail(3, 1.7e9)), ("3", HeldMail(3))]
+    + [(f"{words} senders", HeldMail(*held, is_at_senders=True)) for words, held in AT_SENDERS],
 )
 def test_what_waits_is_counted_with_its_age_or_without(tmp_path: Path, printed: str, wanted: HeldMail) -> None:
     assert hold(written(tmp_path, f"#!/bin/sh\necho '{printed}'\n")).held(ANNA) == wanted

@@ -11,6 +11,7 @@ import pytest
 from migrator.entries import open_connector
 from migrator.errors import Side
 from migrator.holds import HOLDS, postfix
+from migrator.holds.base import HeldMail
 from tests.contracts.entries import ANNA
 
 # Each `postqueue -i` makes the next of the listings the present one; the last one stays.
@@ -18,7 +19,7 @@ PROGRAM = """\
 #!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
-    "postqueue -j") cat "listing-$(cat tries)" ;;
+    "postqueue -j") cat "listing-$(cat tries)"; [ ! -e missed ] || mv missed "listing-$(cat tries)" ;;
     "postqueue -i") [ ! -e "listing-$(($(cat tries) + 1))" ] || echo $(($(cat tries) + 1)) >tries; echo "$3" >>asked ;;
     *) exit 0 ;;
 esac
@@ -67,6 +68,23 @@ def test_a_release_that_is_parked_again_and_again_comes_to_an_end(
     hold = hold_on(tmp_path, [PARKED])
     hold.flush(ANNA, Side.TARGET)
     assert hold.held(ANNA).messages == 1
+
+
+def test_a_message_that_a_listing_missed_while_it_was_tried_is_not_taken_for_gone(tmp_path: Path) -> None:
+    hold = hold_on(tmp_path, [PARKED])
+    (tmp_path / "listing-0").rename(tmp_path / "missed")  # from deferred to incoming, which was listed before
+    (tmp_path / "listing-0").write_text("")
+    assert hold.held(ANNA).messages == 1
+
+
+def test_all_are_counted_by_one_listing_and_who_has_nothing_by_another(tmp_path: Path) -> None:
+    hold = hold_on(tmp_path, [PARKED])
+    program = tmp_path / "through"
+    program.write_text(PROGRAM.replace('"postqueue -j")', '"postqueue -j") echo x >>listed;'))
+    people = [f"u{number}@example.test" for number in range(50)]
+    counted = hold.held_of([ANNA.upper(), *people, "not an address"])
+    assert counted == {ANNA.upper(): HeldMail(1, 1.7e9), **dict.fromkeys(people, HeldMail(0))}
+    assert (tmp_path / "listed").read_text() == "x\n" * 2
 
 
 def test_lanes_that_ask_at_once_whether_postfix_is_fit_share_an_answer_for_a_moment(

@@ -37,6 +37,17 @@ def test_what_an_administrator_holds_is_not_ours_to_count() -> None:
     assert list(read("\n")) == []
 
 
+def test_what_an_administrator_holds_is_noted_beside_what_flows() -> None:
+    found: dict[str, list[Waiting]] = defaultdict(list)
+    aside: dict[str, set[str]] = defaultdict(set)
+    note = noting({"anna@example.test"}, "", found, set(), aside)
+    twice = [LINE["recipients"][0], LINE["recipients"][0]]
+    for line in (LINE, {**LINE, "queue_name": "hold", "queue_id": "4F2A2", "recipients": twice}):
+        note(json.dumps(line))
+    assert [one.id for one in found["anna@example.test"]] == ["4F2A1"]
+    assert aside == {"anna@example.test": {"4F2A2"}}
+
+
 @pytest.mark.parametrize(
     "line", ["postqueue: fatal", "[]", "{}", json.dumps({**LINE, "recipients": ["x"]}), json.dumps(LINE)[:-9]]
 )

@@ -19,7 +19,7 @@ from campaigns.models.ledger import (
     SendingMessage,
     SieveScript,
 )
-from campaigns.models.night import BatchHeld, GoSaid
+from campaigns.models.night import AccountHeld, BatchHeld, GoSaid
 from campaigns.models.proof import ProofKey
 from campaigns.models.retirement import RemovedMessage, Retirement
 from campaigns.models.run import JournalEntry, Run, Worker
@@ -29,6 +29,7 @@ from campaigns.models.user import OneTimeLink, User
 
 __all__ = [
     "Account",
+    "AccountHeld",
     "AccountName",
     "Alarm",
     "AlarmChannel",

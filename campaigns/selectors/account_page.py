@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from campaigns.models import Account, Campaign, Event, JournalEntry, Run
 from campaigns.selectors import account as account_selector
-from campaigns.selectors import stories, words
+from campaigns.selectors import held_mail, stories, words
 from campaigns.selectors.account_mail import Mail, mail_of
 from campaigns.selectors.decision import Decision, decision
 from campaigns.services import acts, scripts, together
@@ -104,6 +104,7 @@ class AccountPage:
     events: int
     possible: list[Act]
     lockout_foreseen: float | None  # seconds, by its last copy ahead; of one that waits for its move
+    held: tuple[str, ...]  # of new mail that waits for its user
     now: datetime
 
     @property
@@ -185,6 +186,7 @@ def view(account: Account, *, events: int = EVENTS, now: datetime | None = None)
         events=count,
         possible=acts.possible(account),
         lockout_foreseen=_lockout_foreseen(account),
+        held=held_mail.told(account, now),
         now=now,
     )
 

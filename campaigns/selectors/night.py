@@ -150,9 +150,24 @@ CHECKED: Final[dict[str, tuple[Any, Any, Any, Any]]] = {
     ),
     "held": (
         gettext_lazy("Mail held"),
-        gettext_lazy("None is left."),
+        gettext_lazy("None is left. Accounts of which the hold was asked after the release: %(accounts)s."),
         gettext_lazy("Messages that are held still: %(messages)s."),
         gettext_lazy("Not known."),
+    ),
+    "held_senders": (
+        gettext_lazy("Mail held"),
+        gettext_lazy(
+            "None is left here. Accounts of which the hold was asked after the release: %(accounts)s. Senders who "
+            "were told to come again do so by themselves, within minutes or hours; how much they have nobody can count."
+        ),
+        "",
+        "",
+    ),
+    "held_unproved": (
+        gettext_lazy("Mail held"),
+        "",
+        "",
+        gettext_lazy("Accounts of which the hold has not said, since the release, that none is left: %(accounts)s."),
     ),
     "signed_in": (
         gettext_lazy("Sign-in"),

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy
 
 from campaigns.bridge import places
 from campaigns.models import Account, Event
 from campaigns.models.server import Security
-from campaigns.selectors import answers, words
+from campaigns.selectors import answers, held_mail, words
 from campaigns.selectors.answers import Act, Answer, Cause, Facts, Spelled
+from campaigns.selectors.clock import told_time
 from campaigns.services import calls
 from campaigns.states import AccountState, Family, Owner
 
@@ -60,6 +60,7 @@ class PersonView:
     settings: Settings | None
     acts: tuple[Act, ...]
     calls: list[Event]
+    held: tuple[str, ...]  # of new mail that waits for them
     is_told: bool
     reply: str  # the server's own words
 
@@ -67,6 +68,7 @@ class PersonView:
 def view(account: Account, now: datetime | None = None) -> PersonView:
     """Return what helpdesk sees of ``account``, which comes with its batch, campaign and servers."""
     state, owner = AccountState(account.state), Owner(account.owner)
+    now = now or timezone.now()
     cause = cause_of(account.error_code, account.error_side)
     what = answers.situation(
         state, owner, cause, is_locked=account.locked_at is not None, arrives_first=account.arrives_first
@@ -76,7 +78,7 @@ def view(account: Account, now: datetime | None = None) -> PersonView:
         name=account.display_name or account.source_login,
         state=words.state(state),
         family=words.family_of(state),
-        answer=answers.answer(what, _facts(account, now or timezone.now())),
+        answer=answers.answer(what, _facts(account, now)),
         settings=_settings(account),
         acts=answers.acts(
             state,
@@ -87,6 +89,7 @@ def view(account: Account, now: datetime | None = None) -> PersonView:
             is_told=account.told_at is not None,
         ),
         calls=list(Event.objects.filter(account=account, name__in=calls.NAMES).order_by("-pk")[:CALLS]),
+        held=held_mail.told(account, now),
         is_told=account.told_at is not None,
         reply=account.error_reply,
     )
@@ -127,15 +130,6 @@ def plain_cause(code: str, side: str) -> str:
     """Return the sentence of an error where it can be read to anybody, else ""."""
     sentence = words.cause(code, side) if code else ""
     return "" if _NOT_FOR_PEOPLE.search(sentence) else sentence
-
-
-def told_time(at: datetime | None, now: datetime) -> str:
-    """Return a time as it is said: today at 21:12, November 12 at 21:12."""
-    if at is None:
-        return ""
-    local, today = timezone.localtime(at), timezone.localtime(now).date()
-    day = {0: gettext("today"), -1: gettext("yesterday"), 1: gettext("tomorrow")}.get((local.date() - today).days)
-    return gettext("%(day)s at %(time)s") % {"day": day or date_format(local, "F j"), "time": date_format(local, "H:i")}
 
 
 def _length(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from campaigns.bridge import places
 from campaigns.bridge.connect import WORLD, Approach, World
-from campaigns.models import Account, Batch, BatchCount, BatchHeld, Event
+from campaigns.models import Account, AccountHeld, Batch, BatchCount, BatchHeld, Event
 from campaigns.services import accounts, watchdog
 from campaigns.services.events import Actor, record
 from campaigns.states import AccountState
@@ -78,8 +78,16 @@ def _held(batch: Batch) -> Iterator[Check]:
     held = BatchHeld.objects.filter(batch=batch).first()
     if held is None or held.unknown:
         yield Check("held", None)
+    elif held.messages or held.left:
+        yield Check("held", False, {"messages": held.messages + held.left})
+    elif held.to_prove:
+        yield Check("held_unproved", None, {"accounts": held.to_prove})
     else:
-        yield Check("held", not held.messages, {"messages": held.messages})
+        of_batch = AccountHeld.objects.filter(account__batch=batch, is_released=True)
+        asked, at_senders = of_batch.count(), of_batch.filter(is_at_senders=True).exists()
+        has_moved = Account.objects.filter(batch=batch, state=_S.DONE).exists()
+        is_well = True if asked or not has_moved else None  # nobody was asked about: a night of an earlier version
+        yield Check("held_senders" if at_senders else "held", is_well, {"accounts": asked})
 
 
 def _signed_in(batch: Batch) -> Check:

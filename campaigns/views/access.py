@@ -53,7 +53,7 @@ def batch_for(request: HttpRequest, batch_id: int, *verbs: Verb) -> Batch:
 def account_for(request: HttpRequest, account_id: int, *verbs: Verb) -> Account:
     """Return an account in whose campaign the asker may do one of ``verbs``. Raises as ``campaign_for``."""
     require(request, *verbs)
-    rows = Account.objects.select_related("batch", "campaign", "source", "target")
+    rows = Account.objects.select_related("batch", "campaign", "source", "target", "held_mail")
     account = _find(rows.defer("source_secret", "target_secret"), account_id)
     require(request, *verbs, campaign=account.campaign)
     return account

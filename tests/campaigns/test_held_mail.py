@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -11,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.bridge.connect import World
-from campaigns.models import Account, Batch, BatchHeld, Campaign, Connector, JournalEntry
-from campaigns.services import held_mail
+from campaigns.models import Account, AccountHeld, Batch, BatchHeld, Campaign, Connector, JournalEntry
+from campaigns.services import acceptance, held_mail
 from campaigns.states import AccountState
 from migrator.entries import Json, Kind
 from migrator.errors import MigratorError
@@ -33,20 +34,30 @@ class Hold(MemoryHold):
     queue: ClassVar[Queue]
     breaks: ClassVar[set[str]] = set()
     ages: ClassVar[dict[str, float]] = {}
+    beside: ClassVar[dict[str, Any]] = {}  # what it says of everybody's mail besides
+    asked: ClassVar[list[str]] = []
 
     @classmethod
     def of(cls, options: Mapping[str, Json], secret: Secret | None) -> Self:
         return cls({}, cls.queue)
 
     def held(self, address: str) -> HeldMail:
+        self.asked.append(address)
         if address in self.breaks:
             raise MigratorError("directory.lost")
-        return HeldMail(super().held(address).messages, self.ages.get(address))
+        return HeldMail(super().held(address).messages, self.ages.get(address), **self.beside)
+
+
+class ListingHold(Hold):
+    """One that tells of all at once."""
+
+    def held_of(self, addresses: Sequence[str]) -> dict[str, HeldMail]:
+        return {address: super(ListingHold, self).held(address) for address in addresses if address not in self.breaks}
 
 
 @pytest.fixture
 def world() -> World:
-    Hold.queue, Hold.breaks, Hold.ages = Queue({}), set(), {}
+    Hold.queue, Hold.breaks, Hold.ages, Hold.beside, Hold.asked = Queue({}), set(), {}, {}, []
     return World(holds={"memory": Kind("memory", f"{__name__}:Hold")})
 
 
@@ -62,7 +73,8 @@ def holding(count: int, **fields: Any) -> Batch:
 
 def step(account: Account, kind: str, status: str) -> None:
     place = {"account": account, "cutover": 1, "position": JournalEntry.objects.count(), "kind": kind}
-    JournalEntry.objects.create(**place, status=status, begun_at=timezone.now())
+    ended_at = None if status == "begun" else timezone.now()
+    JournalEntry.objects.create(**place, status=status, begun_at=timezone.now(), ended_at=ended_at)
 
 
 def wait_for(account: Account, messages: int, at: datetime | None = None) -> None:
@@ -143,3 +155,164 @@ def test_the_pages_of_the_batch_and_of_its_night_tell_it(client: Client, world: 
         assert "<strong>3</strong> new messages are held for 1 account" in page
         assert f"({first.source_login})" in page
         assert "<strong>2</strong> users are locked out now" in page
+
+
+def release(account: Account) -> None:
+    step(account, "release", "done")
+    put(account, S.DONE)
+
+
+def proof(batch: Batch) -> tuple[str, bool | None]:
+    batch.refresh_from_db()
+    (found,) = (one for one in acceptance.checks(batch) if one.code.startswith("held"))
+    return found.code, found.is_well
+
+
+@pytest.mark.req("S-124")
+def test_a_release_is_proved_when_the_hold_says_that_nothing_of_what_it_held_is_left(world: World) -> None:
+    batch = holding(2)
+    first, second = batch.accounts.order_by("pk")
+    wait_for(first, 2, timezone.now() - timedelta(minutes=5))
+    held_mail.count(batch.pk, world=world)
+    for account in (first, second):
+        release(account)
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
+    assert proof(batch) == ("held", False)  # as it was counted last
+    assert held_mail.count_due(timezone.now(), world=world) == [batch.pk]  # a last time, as soon as it has ended
+    held = BatchHeld.objects.get()
+    assert (held.messages, held.left, held.to_prove) == (0, 2, 1)
+    assert proof(batch) == ("held", False)
+    assert held_mail.due(timezone.now()) == []
+    later = timezone.now() + timedelta(seconds=held_mail.PROVE_AGAIN_SECONDS + 1)
+    Hold.queue.waiting.clear()
+    assert held_mail.count_due(later, world=world) == [batch.pk]
+    assert proof(batch) == ("held", True)
+    assert held_mail.due(later + timedelta(hours=1)) == []
+    assert [held_mail.is_proved(row, row.account) for row in AccountHeld.objects.all()] == [True, True]
+
+
+def test_mail_that_came_after_the_release_was_never_held(world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    release(account)
+    wait_for(account, 3, timezone.now() + timedelta(seconds=1))
+    held_mail.count(batch.pk, world=world)
+    assert BatchHeld.objects.get().left == 0
+    assert held_mail.is_proved(AccountHeld.objects.get(), account)
+
+
+def test_nothing_is_proved_where_the_hold_does_not_say_it(world: World) -> None:
+    batch = holding(1)
+    release(batch.accounts.get())
+    Hold.breaks = {batch.accounts.get().source_login}
+    held_mail.count(batch.pk, world=world)
+    assert proof(batch) == ("held_unproved", None)
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now() - timedelta(hours=held_mail.PROVE_HOURS + 1))
+    assert held_mail.due(timezone.now() + timedelta(hours=1)) == []  # nobody asks for ever
+
+
+def test_mail_that_is_held_twice_in_one_move_is_counted_the_second_time_too(world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    step(account, "release", "done")
+    step(account, "hold", "begun")
+    wait_for(account, 4, OLDEST)
+    held_mail.count(batch.pk, world=world)
+    assert BatchHeld.objects.get().messages == 4
+    step(account, "release", "begun")
+    held_mail.count(batch.pk, world=world)
+    assert BatchHeld.objects.get().messages == 4
+
+
+def test_who_was_not_asked_for_want_of_time_is_asked_first_the_next_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = holding(3)
+    times = iter([0.0, 0.0, 0.0, 99.0] + [0.0] * 9)
+    monkeypatch.setattr(held_mail.time, "monotonic", lambda: next(times))
+    held_mail.count(batch.pk, world=world)
+    assert BatchHeld.objects.get().unknown == 1
+    held_mail.count(batch.pk, world=world)
+    first, second, third = batch.accounts.order_by("pk").values_list("source_login", flat=True)
+    assert Hold.asked == [first, second, third, first, second]
+    assert BatchHeld.objects.get().unknown == 0
+
+
+def test_a_hold_that_tells_of_all_at_once_is_asked_once(world: World) -> None:
+    world = World(holds={"memory": Kind("memory", f"{__name__}:ListingHold")})
+    batch = holding(3)
+    first, second, _ = batch.accounts.order_by("pk")
+    wait_for(first, 2, OLDEST)
+    Hold.breaks = {second.source_login}
+    held_mail.count(batch.pk, world=world)
+    held = BatchHeld.objects.get()
+    assert (held.messages, held.unknown, held.error_code) == (2, 1, "directory.lost")
+    assert len(Hold.asked) == 3  # of the two that it told of, and the one that it left out
+
+
+def text_of(client: Client, address: str) -> str:
+    page = client.get(address)
+    assert page.status_code == 200
+    return " ".join(re.sub(r"<[^>]+>", " ", page.content.decode()).split())
+
+
+def test_the_helpdesk_and_the_page_of_the_account_tell_what_waits_for_one_person(client: Client, world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    client.force_login(make_user(is_operator=True, is_helpdesk=True))
+    pages = (f"/people/{account.pk}", f"/accounts/{account.pk}")
+    held_mail.count(batch.pk, world=world)
+    assert all("none has come for them so far" in text_of(client, page) for page in pages)
+    wait_for(account, 2, timezone.now() - timedelta(minutes=5))
+    Hold.beside = {"aside": 3}
+    held_mail.count(batch.pk, world=world)
+    for page in pages:
+        text = text_of(client, page)
+        assert "New mail is held: 2 messages wait for them. The oldest came " in text
+        assert "3 more were put on hold by a person or a filter of the mail server" in text
+    Hold.breaks = {account.source_login}
+    held_mail.count(batch.pk, world=world)
+    assert all("How much new mail waits for them is not known" in text_of(client, page) for page in pages)
+    Hold.breaks, Hold.beside = set(), {}
+    release(account)
+    held_mail.count(batch.pk, world=world)
+    assert all("New mail was released, and 2 messages were still there" in text_of(client, page) for page in pages)
+    Hold.queue.waiting.clear()
+    held_mail.count(batch.pk, world=world)
+    assert all("none of what was held was left" in text_of(client, page) for page in pages)
+
+
+def test_what_waits_at_senders_is_told_as_what_nobody_can_count_and_never_as_none(client: Client, world: World) -> None:
+    batch = holding(2)
+    batch.accounts.update(locked_at=OLDEST)
+    Hold.beside = {"is_at_senders": True}
+    held_mail.count(batch.pk, world=world)
+    client.force_login(make_user(is_operator=True, is_helpdesk=True))
+    night = text_of(client, f"/batches/{batch.pk}/night")
+    assert "that for 2 accounts waits at its senders, who come again by themselves; how much, nobody can count" in night
+    assert "No new mail is held." not in night
+    person = text_of(client, f"/people/{batch.accounts.order_by('pk')[0].pk}")
+    assert "No new mail waits for them here. Senders are told to come again" in person
+    assert "none has come" not in person
+    wait_for(batch.accounts.order_by("pk")[0], 1, OLDEST)
+    held_mail.count(batch.pk, world=world)
+    assert "1 new message is held for 1 account" in (night := text_of(client, f"/batches/{batch.pk}/night"))
+    assert "More waits at its senders" in night
+    for account in batch.accounts.all():
+        release(account)
+    Hold.queue.waiting.clear()
+    held_mail.count(batch.pk, world=world)
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
+    assert proof(batch) == ("held_senders", True)
+    assert "how much they have nobody can count" in text_of(client, f"/batches/{batch.pk}/night")
+
+
+def test_a_count_that_is_old_is_said_to_be_so(client: Client, world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    wait_for(account, 2, OLDEST)
+    held_mail.count(batch.pk, world=world)
+    client.force_login(make_user(is_operator=True, is_helpdesk=True))
+    assert "and not since" not in text_of(client, f"/people/{account.pk}")
+    AccountHeld.objects.update(counted_at=timezone.now() - timedelta(seconds=held_mail.STALE_SECONDS + 1))
+    assert "and not since" in text_of(client, f"/people/{account.pk}")

@@ -1,4 +1,5 @@
-"""A hold by an operator's program, for mail servers that no connector knows: Exim, sendmail, a filter in front.
+"""A hold by an operator's program, for mail servers that no connector knows: sendmail, a filter in front, or an Exim,
+for which the program is here (``recipes/exim.py``).
 
 The program gets a verb and an address:
 
@@ -6,8 +7,9 @@ The program gets a verb and an address:
 - ``hold ADDRESS`` has new mail wait, ``free ADDRESS`` ends that. Each exits with 0 when it is written down.
 - ``settled ADDRESS`` prints ``yes`` when that is true of all mail for them, ``no`` while some is on its way as before.
 - ``count ADDRESS`` prints how many messages wait, and, if it knows, since when the oldest does (seconds since 1970).
-  Where a whole domain is held it still counts those for ``ADDRESS`` alone. It adds the word ``senders`` where mail
-  waits at its senders, whom it told to come again: nobody can count that, and it is told instead of 0.
+  Where a whole domain is held it still counts those for ``ADDRESS`` alone. It adds ``aside=N`` for N others that a
+  person or a filter put on hold, which no release sends, and the word ``senders`` where mail waits at its senders, whom
+  it told to come again: nobody can count that, and it is told instead of 0.
 - ``flush ADDRESS source`` or ``flush ADDRESS target`` has what waits delivered now.
 - ``check`` prints a line for each thing that would have held mail returned to senders or announced to them.
 
@@ -31,7 +33,7 @@ HELD: Final = "held"
 FREE: Final = "free"
 NO_USER: Final = 67
 _VERBS: Final = {HELD: "hold", FREE: "free"}
-_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,12})(?:\.\d+)?)?( +senders)?")
+_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,12})(?:\.\d+)?)?(?: +aside=(\d{1,9}))?( +senders)?")
 
 
 class CommandHold:
@@ -84,7 +86,7 @@ class CommandHold:
             raise MigratorError("hold.unreadable", reply=printed[:200])
         messages = int(found[1])
         oldest = float(found[2]) if found[2] and messages else None
-        return HeldMail(messages, oldest, is_at_senders=found[3] is not None)
+        return HeldMail(messages, oldest, int(found[3] or 0), is_at_senders=found[4] is not None)
 
     def flush(self, address: str, to: Side) -> None:
         _good(self._ask("flush", _checked(address), to.value))

@@ -75,6 +75,7 @@ class TestProgram(HoldContract):
 @pytest.mark.parametrize(
     ("printed", "wanted"),
     [("0", HeldMail(0)), ("0 1700000000", HeldMail(0)), ("3 1700000000", HeldMail(3, 1.7e9)), ("3", HeldMail(3))]
+    + [("2 1700000000 aside=3", HeldMail(2, 1.7e9, 3)), ("0 aside=1 senders", HeldMail(0, None, 1, is_at_senders=True))]
     + [(f"{words} senders", HeldMail(*held, is_at_senders=True)) for words, held in AT_SENDERS],
 )
 def test_what_waits_is_counted_with_its_age_or_without(tmp_path: Path, printed: str, wanted: HeldMail) -> None:

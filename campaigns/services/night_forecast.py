@@ -1,20 +1,24 @@
 """How long a night takes, and for how long each user is locked out: from what was measured, or not at all.
 
-Before anybody of the campaign has moved, the last copy ahead of each account is the measure: at night it is made
-twice, and compared once more. As soon as some have moved, they are the measure. The range is what would come if all
-were like the middle one, and if all were like the slowest tenth. Pure, but for ``measure``.
+Before three of the campaign have moved, the last copy ahead of each account is the measure: at night it is made
+twice, and compared once more. On top comes what the other steps take (:mod:`campaigns.services.night_steps`): measured
+once anybody has been through them, and assumed before, which the page says. As soon as three have moved, they are the
+measure. The range is what would come if all were like the middle one, and if all were like the slowest tenth, and the
+steps at their upper end. Pure, but for ``measure``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from statistics import median
 from typing import Any, Final
 
 from campaigns.models import Account, Batch, Run
-from campaigns.services import beats
+from campaigns.services import beats, night_steps
+from campaigns.services.night_steps import StepTime
 from campaigns.states import AccountState
 
 _S = AccountState
@@ -36,6 +40,7 @@ class Measured:
     copies: list[float] = field(default_factory=list)
     moves: list[float] = field(default_factory=list)
     lockouts: list[float] = field(default_factory=list)
+    steps: list[StepTime] = field(default_factory=list)  # beside copying and comparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,13 @@ class Forecast:
     seconds: float  # of all of them
     low: float
     high: float
+    # Of one account, what the steps beside copying take, where the whole is not measured by moves.
+    steps: float = 0.0
+    steps_low: float = 0.0
+    steps_high: float = 0.0
+    assumed: list[str] = field(default_factory=list)  # kinds of steps that nobody has been through
+    timed: list[str] = field(default_factory=list)  # that somebody has
+    timed_on: int = 0  # on so many
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> Forecast | None:
@@ -65,11 +77,41 @@ def forecast(accounts: int, at_once: int, measured: Measured) -> Forecast | None
         return None
     if len(measured.moves) >= FEWEST_MOVES and measured.lockouts:
         moves, lockouts = measured.moves, measured.lockouts
-        return _foreseen(accounts, at_once, MOVES, moves, moves, moves, lockouts, 0.0)
+        hindered = sum(step.high - step.usual for step in measured.steps if step.measured)
+        slow = [one + hindered for one in moves]
+        return _foreseen(accounts, at_once, MOVES, moves, moves, slow, lockouts, [one + hindered for one in lockouts])
     if not measured.copies:
         return None
-    quick, slow = ([walks * one for one in measured.copies] for walks in (_FEWEST_WALKS, WALKS))
-    return _foreseen(accounts, at_once, COPIES, quick, slow, slow, slow, median(measured.copies))
+    return _by_copies(accounts, at_once, measured)
+
+
+def _by_copies(accounts: int, at_once: int, measured: Measured) -> Forecast:
+    """Foresee walks of the length of each last copy ahead, and the other steps on top."""
+    steps = measured.steps
+    low, usual, high = (sum(getattr(step, end) for step in steps) for end in ("low", "usual", "high"))
+    locked_usual, locked_high = (
+        sum(getattr(step, end) for step in steps if step.is_locked) for end in ("usual", "high")
+    )
+    found = _foreseen(
+        accounts,
+        at_once,
+        COPIES,
+        [_FEWEST_WALKS * one + low for one in measured.copies],
+        [WALKS * one + usual for one in measured.copies],
+        [WALKS * one + high for one in measured.copies],
+        [WALKS * one + locked_usual for one in measured.copies],
+        [WALKS * one + locked_high for one in measured.copies],
+    )
+    return replace(
+        found,
+        copy=median(measured.copies),
+        steps=usual,
+        steps_low=low,
+        steps_high=high,
+        assumed=list(dict.fromkeys(step.kind for step in steps if not step.measured)),
+        timed=list(dict.fromkeys(step.kind for step in steps if step.measured)),
+        timed_on=max((step.measured for step in steps), default=0),
+    )
 
 
 def _foreseen(
@@ -80,7 +122,7 @@ def _foreseen(
     usual: Sequence[float],
     slow: Sequence[float],
     lockouts: Sequence[float],
-    copy: float,
+    lockouts_slow: Sequence[float],
 ) -> Forecast:
     def all_of(seconds: float) -> float:
         return max(seconds * accounts / at_once, seconds)
@@ -94,9 +136,9 @@ def _foreseen(
         at_once=min(at_once, accounts),
         basis=basis,
         measured=len(usual),
-        copy=copy,
+        copy=0.0,
         lockout=median(lockouts),
-        lockout_worst=slowest_tenth(lockouts),
+        lockout_worst=slowest_tenth(lockouts_slow),
         seconds=seconds,
         low=min(seconds, all_of(median(quick))),
         high=max(seconds, all_of(slowest_tenth(slow))),
@@ -122,13 +164,17 @@ def at_once(batch: Batch) -> int:
 
 
 def measure(batch: Batch) -> Measured:
-    """Read what was measured. Four queries."""
+    """Read what was measured, of a batch that comes with its campaign. Five queries."""
     moved = Account.objects.filter(campaign=batch.campaign_id, lockout_seconds__isnull=False)
     latest = list(moved.order_by("-pk").values_list("pk", "lockout_seconds")[:_LATEST_MOVES])
+    ids = [pk for pk, _ in latest]
+    moves = _moves(ids)
+    then = night_steps.at_once_when(list(moves.values()))
     return Measured(
         copies=_copies(batch),
-        moves=_moves([pk for pk, _ in latest]),
+        moves=[(ended - began).total_seconds() for began, ended in moves.values()],
         lockouts=[seconds for _, seconds in latest if seconds is not None],
+        steps=night_steps.times(batch, ids, at_once(batch), then),
     )
 
 
@@ -142,10 +188,10 @@ def _copies(batch: Batch) -> list[float]:
     return list(last.values())
 
 
-def _moves(account_ids: list[int]) -> list[float]:
+def _moves(account_ids: list[int]) -> dict[int, tuple[datetime, datetime]]:
     rows = Run.objects.filter(account__in=account_ids, kind="cutover", outcome="done", ended_at__isnull=False)
-    seconds: dict[int, float] = {}
+    spans: dict[int, tuple[datetime, datetime]] = {}
     for account_id, began, ended in rows.values_list("account_id", "started_at", "ended_at"):
         if ended is not None:
-            seconds[account_id] = (ended - began).total_seconds()
-    return list(seconds.values())
+            spans[account_id] = began, ended
+    return spans

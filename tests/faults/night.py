@@ -133,6 +133,8 @@ class Night:
             f"  foreseen by {measured}, {at_once} at once: {foreseen['seconds']:.0f} s ({low:.0f} to {high:.0f}), "
             f"locked out {foreseen['lockout']:.2f} s, the slowest tenth {foreseen['lockout_worst']:.2f} s"
         )
+        if not low <= seconds <= high:
+            self.report.wrong.append(f"it took {seconds:.0f} s, and between {low:.0f} and {high:.0f} s were foreseen")
         tenth = came[math.ceil(len(came) * 0.9) - 1]
         self.report.tell(
             f"  as it came: {seconds:.0f} s, locked out {median(came):.2f} s, the slowest tenth {tenth:.2f} s"

@@ -1197,6 +1197,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("Some of the mail that was held for this user is not on the new server. The file keeps it."),
         N_("Look at why the new server does not take it; the user works on the new server meanwhile."),
     ),
+    "hold.restless": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_(
+            "Mail goes on coming into the file of held mail, faster than it can be copied and compared. What came "
+            "before is on the new server, and the file keeps all of it."
+        ),
+        N_("See what still delivers into that file: a mail server that reads an old .forward, or a program."),
+    ),
     # the rescue folder
     "rescue.not_a_folder": Entry(
         Radius.CONFIG,

@@ -24,7 +24,7 @@ from migrator.holds.put_back import put_back
 from migrator.limits import Clock, Limits, SystemClock
 from migrator.stores.file_access import opened, refusal, shown
 from migrator.stores.mbox import MboxSource
-from migrator.stores.mbox_index import NO_DATE, read_contents
+from migrator.stores.mbox_index import NO_DATE, read_as_mail
 from migrator.stores.mbox_lock import Lock, locked
 
 LOCK_SECONDS: Final = 30.0
@@ -95,7 +95,7 @@ class HeldFiles:
                 if not os.fstat(descriptor).st_size:
                     return HeldMail(0)
                 with locked(path, descriptor, seconds=LOCK_SECONDS, clock=self._clock) as lock:
-                    found = read_contents(descriptor, self._zone, lock)
+                    found = read_as_mail(descriptor, self._zone, lock)
         except MigratorError as error:
             if error.code == "file.missing":
                 return HeldMail(0)

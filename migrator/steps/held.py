@@ -71,7 +71,8 @@ class HeldImport:
     def __call__(self, mark: Mark) -> None:
         """Bring what waits, and empty the file once all of it came. Safe to repeat after any end, with the same mark.
 
-        Raises ``MigratorError``: also hold.not_all_imported, for what the new server does not take.
+        Raises ``MigratorError``: also hold.not_all_imported, for what the new server does not take, and hold.restless
+        when more came each time: all that came before is there by then, and the file keeps all of it.
         """
         with LedgerFile(self.hold.memory(self.address)) as file:
             # Another mark is another release, which must not believe what is known of this one.
@@ -93,7 +94,7 @@ class HeldImport:
                 except MigratorError as error:
                     if error.code != "file.changing":  # more came meanwhile
                         raise
-        raise MigratorError("cutover.restless")
+        raise MigratorError("hold.restless")
 
     def _bring(self, source: MboxSource, target: TargetStore, ledger: FileLedger) -> bool:
         """Bring what is new to the ledger. True when all that was listed last has come, octet for octet."""

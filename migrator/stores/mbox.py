@@ -23,7 +23,16 @@ from migrator.stores.base import Features, ReadRequest
 from migrator.stores.file_access import of_one_folder, opened, pieces, pieces_with_crlf, refusal
 from migrator.stores.file_numbering import number_in_order, uids_in_order
 from migrator.stores.file_source import FileSource
-from migrator.stores.mbox_index import Contents, MboxIndex, Signature, body_of, new_hash, parts_of, read_contents
+from migrator.stores.mbox_index import (
+    Contents,
+    MboxIndex,
+    Signature,
+    body_of,
+    new_hash,
+    parts_of,
+    read_as_mail,
+    read_contents,
+)
 from migrator.stores.mbox_lock import locked
 from migrator.stores.mbox_syntax import Zone
 
@@ -38,7 +47,8 @@ class MboxSource(FileSource[MboxIndex]):
 
     ``inbox`` names another file as INBOX. ``zone`` is that of separators that name none. A file that
     ``may_be_missing`` holds no mail: so it is with users who have never got any. ``has_marks`` False: no mail program
-    ever wrote to it, so that lines of Status in it are their senders' words, and no marks.
+    ever wrote to it, so that lines of Status in it are their senders' words, and no marks, and so is all that looks
+    like the state of the file.
     """
 
     product: ClassVar[str] = "mbox"
@@ -171,7 +181,8 @@ class MboxSource(FileSource[MboxIndex]):
         ):
             if real.stat().st_ino != os.fstat(descriptor).st_ino:
                 raise MigratorError("file.changing", side=Side.SOURCE, reply="it was replaced")
-            contents = read_contents(descriptor, self._zone, lock)
+            read = read_contents if self._has_marks else read_as_mail
+            contents = read(descriptor, self._zone, lock)
         if not self._has_marks:
             contents.flag_sets = [NO_FLAGS] * len(contents.flag_sets)
         return self._numbered(path, contents, real)

@@ -105,14 +105,28 @@ class MboxIndex:
 
 def read_contents(descriptor: int, zone: Zone, lock: Lock) -> Contents:
     """Read where everything is in an mbox that nobody changes meanwhile. Raises ``MigratorError``."""
+    return _read(descriptor, zone, lock, has_marks=True)
+
+
+def read_as_mail(descriptor: int, zone: Zone, lock: Lock) -> Contents:
+    """Read the same of an mbox to which no mail program ever wrote. Raises ``MigratorError``.
+
+    There a message which looks like where one keeps the state of the file is some sender's mail like any other, and
+    numbers in it are that sender's words.
+    """
+    return _read(descriptor, zone, lock, has_marks=False)
+
+
+def _read(descriptor: int, zone: Zone, lock: Lock, *, has_marks: bool) -> Contents:
     about = os.fstat(descriptor)
     contents = Contents(Signature.of(about))
     numbers: dict[Flags, int] = {}
     window = Window(descriptor, about.st_size)
     for piece in mbox_scan.messages(window, zone):
         lock.refresh()
-        contents.base = contents.base or piece.state.base
-        if not piece.state.is_pseudo:
+        if has_marks:
+            contents.base = contents.base or piece.state.base
+        if not (has_marks and piece.state.is_pseudo):
             _add(contents, piece, about, descriptor, window)
             contents.flags.append(numbers.setdefault(piece.state.flags, len(numbers)))
     contents.flag_sets = list(numbers)

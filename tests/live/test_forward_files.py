@@ -308,6 +308,50 @@ def test_mail_that_comes_while_the_copy_is_compared_is_copied_before_the_file_is
     assert (hold.held(ANNA).messages, office.titles("anna")) == (0, ["one", "two"])
 
 
+def test_a_file_into_which_mail_goes_on_coming_is_told_as_that_and_keeps_all_of_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold, _ = held(office, "one")
+    file = office.forwards.held / "anna"
+    bring = HeldImport(hold, ANNA, office.mail(ANNA))
+    mark = bring.mark()
+
+    def late(*words: Any, **named: Any) -> VerifyReport:
+        with file.open("a") as box:
+            box.write("From x@example.org  Sat Nov 28 19:47:42 2026\nSubject: more\n\nx\n\n")
+        return verify(*words, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("migrator.steps.held.verify", late)
+        with pytest.raises(MigratorError) as caught:
+            bring(mark)
+    assert caught.value.code == "hold.restless"
+    assert "locked out" not in caught.value.sentence  # the user works on the new server by now
+    assert hold.held(ANNA).messages == 11
+    bring(mark)
+    assert hold.held(ANNA).messages == 0
+    assert office.titles("anna") == ["one", *["more"] * 10]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r\nX-IMAP: 7 42",
+        "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA",
+    ],
+)
+def test_a_message_that_looks_like_the_state_of_a_mailbox_is_mail_like_any_other(office: Office, fields: str) -> None:
+    hold, _ = held(office)
+    office.mx.send([ANNA], f"{fields}\r\n\r\nx\r\n".encode())
+    assert waits_for(hold, ANNA, 1)
+    office.mx.send([ANNA], b"Subject: two\r\n\r\nx\r\n")
+    assert waits_for(hold, ANNA, 2)
+    office.fetch(hold, ANNA)
+    titles = office.titles("anna")
+    assert (len(titles), titles[1]) == (2, "two")
+    assert hold.held(ANNA).messages == 0
+
+
 def fetched(office: Office, hold: ForwardFileHold) -> bool:
     """Fetch what waits, if the server has heard of the room that there is now."""
     with contextlib.suppress(MigratorError):

@@ -70,7 +70,7 @@ def _aside(row: AccountHeld) -> str:
         return ""
     form = ngettext(
         "%(n)s more was put on hold by a person or a filter of the mail server: only they release it.",
-        "%(n)s more were put on hold by a person or a filter of the mail server: only they release it.",
+        "%(n)s more were put on hold by a person or a filter of the mail server: only they release them.",
         row.aside,
     )
     return form % {"n": f"{row.aside:,}"}

@@ -88,14 +88,22 @@ class LdapHold(LdapEntries):
         return all(map(self._waits.is_settled, self._addresses(address)))
 
     def held(self, address: str) -> HeldMail:
-        found = list(map(self._waits.held, self._addresses(address)))
-        oldest = [one.oldest for one in found if one.oldest is not None]
-        return HeldMail(
-            sum(one.messages for one in found),
-            min(oldest, default=None),
-            sum(one.aside for one in found),
-            any(one.is_at_senders for one in found),
-        )
+        return _summed(list(map(self._waits.held, self._addresses(address))))
+
+    def held_of(self, addresses: Sequence[str]) -> dict[str, HeldMail]:
+        """Return what :meth:`held` does for each of ``addresses``, where a Postfix waits: by two of its listings.
+
+        Whose addresses it cannot hold is left out, and where a program is asked, everybody.
+        """
+        if not isinstance(self._waits, _PostfixWaits):
+            return {}
+        names = {address: self._addresses(address) for address in addresses}
+        found = self._waits.held_of([one for several in names.values() for one in several])
+        return {
+            address: _summed([found[one] for one in several])
+            for address, several in names.items()
+            if several and found.keys() >= set(several)
+        }
 
     def flush(self, address: str, to: Side) -> None:
         for one in self._addresses(address):
@@ -152,6 +160,16 @@ def _waits(options: Options) -> Waits:
     if options.choice("server", _SERVERS, "program") == "postfix":
         return _PostfixWaits(PostfixHost.of(options))
     return _ProgramWaits(Command(options.texts("program"), options.seconds("seconds", 30)))
+
+
+def _summed(found: Sequence[HeldMail]) -> HeldMail:
+    oldest = [one.oldest for one in found if one.oldest is not None]
+    return HeldMail(
+        sum(one.messages for one in found),
+        min(oldest, default=None),
+        sum(one.aside for one in found),
+        any(one.is_at_senders for one in found),
+    )
 
 
 def _is_only(values: Json, value: str) -> bool:

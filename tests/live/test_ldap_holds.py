@@ -190,6 +190,7 @@ def test_all_addresses_of_a_person_are_held_and_released_by_whatever_name_they_s
     clean.mx.send([other], BODY)
     assert waits_for(hold, "anna", 2)
     assert hold.held(ANNA).oldest
+    assert hold.held_of(["anna", BERT, "nobody at all"]) == {"anna": hold.held("anna"), BERT: hold.held(BERT)}
     hold.replace("anna", hold.holding(before["anna"]), before["anna"])
     assert settles(hold, "anna")
     hold.flush("anna", Side.SOURCE)
@@ -204,6 +205,7 @@ def test_of_another_server_a_program_tells_what_waits(clean: Exchange, tmp_path:
     hold = clean.open(HOLDS, schema="sims", program=[sys.executable, "-c", PROGRAM, str(note)])
     before = clean.put(hold, [ANNA])[ANNA]
     assert hold.held(ANNA) == HeldMail(1, 1732800000.0)
+    assert hold.held_of([ANNA]) == {}  # each is asked about alone
     hold.replace(ANNA, hold.holding(before), before)
     hold.flush(ANNA, Side.TARGET)
     assert list(hold.trouble()) == []

@@ -19,6 +19,7 @@ from django.utils import timezone
 from campaigns.bridge.connect import WORLD, Approach, World
 from campaigns.models import Account, AccountHeld, Batch, BatchCount, BatchHeld, JournalEntry
 from campaigns.services.watchdog import WATCHED
+from migrator.entries import Trait, has_trait
 from migrator.errors import MigratorError
 from migrator.holds.base import HeldMail, MailHold
 from migrator.journal import EntryStatus, StepKind
@@ -105,13 +106,16 @@ def _ask(asked: Sequence[_Asked], world: World) -> None:
     """Ask for as many as there is time for, and store what was said."""
     end = time.monotonic() + MOST_SECONDS
     rows: list[AccountHeld] = []
+    hold = asked[0].account.campaign.hold
+    keeps = hold is not None and has_trait(world.holds, hold.kind, Trait.KEEPS)
     with Approach(asked[0].account, world) as approach:
         together = _together(approach, [one.account.source_login for one in asked])
         for one in asked:
             if time.monotonic() >= end:
                 break
             try:
-                rows.append(_row(one, together.get(one.account.source_login) or _of_one(approach, one.account)))
+                found = together.get(one.account.source_login) or _of_one(approach, one.account)
+                rows.append(_row(one, found, keeps=keeps))
             except MigratorError as error:
                 rows.append(_unknown(one, error.code))
     fields = [field.name for field in AccountHeld._meta.concrete_fields if not field.primary_key]
@@ -138,11 +142,14 @@ def _of_one(approach: Approach, account: Account) -> HeldMail:
     return hold.held(account.source_login)
 
 
-def _row(one: _Asked, found: HeldMail) -> AccountHeld:
-    """Return what was said of a user. After a release only that counts of which the oldest had come before it."""
+def _row(one: _Asked, found: HeldMail, *, keeps: bool) -> AccountHeld:
+    """Return what was said of a user. After a release only that counts of which the oldest had come before it.
+
+    Where the hold ``keeps`` mail, as in a file, all counts: nothing sends what came to it late.
+    """
     oldest = datetime.fromtimestamp(found.oldest, UTC) if found.oldest is not None and found.messages else None
     messages = found.messages
-    if one.released_at is not None and oldest is not None and oldest > one.released_at:
+    if not keeps and one.released_at is not None and oldest is not None and oldest > one.released_at:
         messages, oldest = 0, None
     return AccountHeld(
         account=one.account,

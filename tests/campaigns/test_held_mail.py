@@ -15,7 +15,7 @@ from campaigns.bridge.connect import World
 from campaigns.models import Account, AccountHeld, Batch, BatchHeld, Campaign, Connector, JournalEntry
 from campaigns.services import acceptance, held_mail
 from campaigns.states import AccountState
-from migrator.entries import Json, Kind
+from migrator.entries import Json, Kind, Trait
 from migrator.errors import MigratorError
 from migrator.holds.base import HeldMail
 from migrator.secret import Secret
@@ -199,6 +199,17 @@ def test_mail_that_came_after_the_release_was_never_held(world: World) -> None:
     held_mail.count(batch.pk, world=world)
     assert BatchHeld.objects.get().left == 0
     assert held_mail.is_proved(AccountHeld.objects.get(), account)
+
+
+def test_what_comes_late_into_a_file_is_left_for_nothing_sends_it(world: World) -> None:
+    world = World(holds={"memory": Kind("memory", f"{__name__}:Hold", frozenset({Trait.KEEPS}))})
+    batch = holding(1)
+    account = batch.accounts.get()
+    release(account)
+    wait_for(account, 3, timezone.now() + timedelta(seconds=1))
+    held_mail.count(batch.pk, world=world)
+    assert BatchHeld.objects.get().left == 3
+    assert proof(batch) == ("held", False)
 
 
 def test_nothing_is_proved_where_the_hold_does_not_say_it(world: World) -> None:

@@ -317,7 +317,7 @@ def needed(batch: Batch) -> list[Line]:
 
 
 def announcement(batch: Batch, forecast: Forecast | None) -> str:
-    """Return what users may be told before their night: only what is set up, and only what was measured."""
+    """Return what users may be told before their night: only what is set up, and at most what is foreseen."""
     return " ".join(filter(None, (_when_told(batch), _lockout_told(batch, forecast), _mail_told(batch), _rest_told())))
 
 

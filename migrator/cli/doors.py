@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from migrator.cli import ways_in, wishes
+from migrator.cli import mbox_options, ways_in, wishes
 from migrator.cli.places import BadUrl, FileUrl, Security, ServerUrl, Url
 from migrator.cli.prompts import NoPassword, ask_password, is_readable_by_others, read_password
 from migrator.cli.terminal import Terminal, printable
@@ -189,12 +189,12 @@ def _url(options: argparse.Namespace, side: Side, parse: Callable[[str, Side], U
         url = parse(getattr(options, side), side)
     except BadUrl as refusal:
         raise BadInput(f"{side.upper()}: {refusal}") from None
-    zone = getattr(options, "mbox_zone", None) if side is Side.SOURCE else None
-    if zone is None:
+    variant, words = mbox_options.variant(options) if side is Side.SOURCE else ({}, [])
+    if not variant:
         return url
     if not isinstance(url, FileUrl) or url.kind != "mbox":
-        raise BadInput("--mbox-zone is for a source of mail files: mbox:PATH.")
-    return replace(url, zone=zone)
+        raise BadInput(f"{words[0]} is for a source of mail files: mbox:PATH.")
+    return replace(url, variant=variant)
 
 
 def _door(options: argparse.Namespace, side: Side, url: Url) -> Door:

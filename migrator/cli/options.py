@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from datetime import timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Final, NoReturn
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from migrator.cli import (
     classes,
     classic_options,
     filter_options,
+    mbox_options,
     placing,
     pop_readers,
     removing,
@@ -236,7 +235,7 @@ def _add_classics(commands: argparse._SubParsersAction[_Parser]) -> None:
         _add_sides(parser.add_argument_group("signing in"), SIDES)
         _add_copying(parser.add_argument_group("copying"))
         _add_telling(parser)
-        parser.set_defaults(shared_root=None, new_shared_root=None, mbox_zone=None)  # for copy alone
+        parser.set_defaults(shared_root=None, new_shared_root=None)  # for copy alone
 
 
 def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -397,13 +396,7 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="ask the source for one message at a time; without it this is found out by itself",
     )
-    group.add_argument(
-        "--mbox-zone",
-        metavar="ZONE",
-        type=_zone,
-        help="the zone of the machine that wrote the mbox, for dates that name none: Europe/Berlin, or +0100 (default "
-        "+0000)",
-    )
+    mbox_options.add(group)
 
 
 def _add_copying(group: argparse._ArgumentGroup) -> None:
@@ -488,17 +481,6 @@ def _connections(text: str) -> int:
 
 def _seconds(text: str) -> int:
     return _number(text, MOST_SECONDS)
-
-
-def _zone(text: str) -> tzinfo:
-    if found := re.fullmatch(r"([+-])(\d{2}):?([0-5]\d)", text):
-        minutes = int(found[2]) * 60 + int(found[3])
-        if minutes < 24 * 60:
-            return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise argparse.ArgumentTypeError("must be the name of a zone, as Europe/Berlin, or +HHMM") from None
 
 
 def _number(text: str, most: int) -> int:

@@ -7,7 +7,6 @@ import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -115,7 +114,7 @@ class FileUrl:
 
     kind: str
     path: str
-    zone: tzinfo | None = field(default=None, compare=False)  # of the machine that wrote an mbox
+    variant: Mapping[str, Any] = field(default_factory=dict, compare=False)  # of an mbox: words of MboxSource
 
     @property
     def store(self) -> StoreKind:
@@ -154,7 +153,7 @@ class FileUrl:
         known: dict[str, Any] = (
             {"may_be_missing": True} if self.kind == "mbox" and names_file and self.is_pattern else {}
         )
-        return known if self.zone is None else known | {"zone": self.zone}
+        return {**known, **self.variant}
 
     def identity_of(self, user: str) -> str:
         """A mailbox as a ledger knows it: ``mbox:/var/mail/john``."""

@@ -167,6 +167,11 @@ def _notes(ended: Iterable[_Ended]) -> Iterator[str]:
         if one.without_fields:
             count = counted(one.without_fields, "message")
             yield f"{one.path}: nothing says of {count} whether they were read; they count as unread."
+        if one.without_lengths not in (None, one.messages):
+            yield (
+                f"{one.path}: {counted(one.without_lengths, 'message')} when no Content-Length is believed. Look "
+                "which is right; --mbox-ignore-length copies so."
+            )
         if one.is_exposed:
             yield f"Warning: everybody on this machine may read the mail in {one.path}."
     for folder in sorted({one.path.parent for one in placed if one.is_replaceable}):
@@ -183,6 +188,7 @@ def _object(one: _Ended) -> dict[str, Any]:
         "size_bytes": placed.size_bytes if placed else None,
         "sha256": placed.digest if placed else None,
         "is_new": placed.is_new if placed else None,
+        "messages_without_lengths": placed.without_lengths if placed else None,
         "exposed": placed.is_exposed if placed else None,
         "replaceable": placed.is_replaceable if placed else None,
         "error": {"code": one.error.code, "reply": one.error.reply} if one.error else None,

@@ -26,6 +26,7 @@ from migrator.stores.file_access import opened, refusal, shown
 from migrator.stores.mbox import MboxSource
 from migrator.stores.mbox_index import NO_DATE, read_as_mail
 from migrator.stores.mbox_lock import Lock, locked
+from migrator.stores.mbox_syntax import Variant
 
 LOCK_SECONDS: Final = 30.0
 LOCAL_TIME: Final = Path("/etc/localtime")
@@ -95,7 +96,7 @@ class HeldFiles:
                 if not os.fstat(descriptor).st_size:
                     return HeldMail(0)
                 with locked(path, descriptor, seconds=LOCK_SECONDS, clock=self._clock) as lock:
-                    found = read_as_mail(descriptor, self._zone, lock)
+                    found = read_as_mail(descriptor, Variant(self._zone), lock)
         except MigratorError as error:
             if error.code == "file.missing":
                 return HeldMail(0)

@@ -32,9 +32,10 @@ from migrator.stores.mbox_index import (
     parts_of,
     read_as_mail,
     read_contents,
+    without_quotes,
 )
 from migrator.stores.mbox_lock import locked
-from migrator.stores.mbox_syntax import Zone
+from migrator.stores.mbox_syntax import Variant, Zone
 
 INBOX: Final = b"INBOX"
 READINGS: Final = 5  # of a file that a program changes without locking it
@@ -48,7 +49,10 @@ class MboxSource(FileSource[MboxIndex]):
     ``inbox`` names another file as INBOX. ``zone`` is that of separators that name none. A file that
     ``may_be_missing`` holds no mail: so it is with users who have never got any. ``has_marks`` False: no mail program
     ever wrote to it, so that lines of Status in it are their senders' words, and no marks, and so is all that looks
-    like the state of the file.
+    like the state of the file. ``reads_marks`` False: its marks count for nothing. ``has_true_lengths`` and
+    ``is_quoted``: see ``Variant``. ``names`` is the charset of file names that are no names of IMAP and no UTF-8.
+
+    What a file is read as changes no number: a message is known by what stands in the file.
     """
 
     product: ClassVar[str] = "mbox"
@@ -63,14 +67,20 @@ class MboxSource(FileSource[MboxIndex]):
         zone: Zone = 0,
         may_be_missing: bool = False,
         has_marks: bool = True,
+        reads_marks: bool = True,
+        has_true_lengths: bool = True,
+        is_quoted: bool = False,
+        names: str = "",
         lock_seconds: float = LOCK_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(path, limits)
         self._inbox = inbox
-        self._zone = zone
+        self._variant = Variant(zone, has_true_lengths, is_quoted)
+        self._names = names
         self._may_be_missing = may_be_missing
         self._has_marks = has_marks
+        self._reads_marks = reads_marks and has_marks
         self._lock_seconds = lock_seconds
         self._clock = clock or SystemClock()
 
@@ -95,7 +105,7 @@ class MboxSource(FileSource[MboxIndex]):
 
     @property
     def features(self) -> Features:
-        return replace(super().features, sets_aside=not self.path.is_dir(), has_flags=self._has_marks)
+        return replace(super().features, sets_aside=not self.path.is_dir(), has_flags=self._reads_marks)
 
     def set_aside(self) -> Path:
         """See ``SettingAsideSource``."""
@@ -108,7 +118,7 @@ class MboxSource(FileSource[MboxIndex]):
 
     def _tell_missing_fields(self, path: FolderPath, index: MboxIndex) -> None:
         messages = index.contents.without_fields
-        if messages and self._has_marks and self._is_news(f"fields {path.raw!r}"):
+        if messages and self._reads_marks and self._is_news(f"fields {path.raw!r}"):
             self._news.append(FieldsMissing(folder=path.display, messages=messages))
 
     def _root(self) -> Path:
@@ -133,11 +143,22 @@ class MboxSource(FileSource[MboxIndex]):
         if self._inbox is not None:
             found[INBOX] = self._inbox
         for file in self._files():
-            raw = os.fsencode(file.relative_to(self.path))
+            raw = self._raw(os.fsencode(file.relative_to(self.path)))
+            if raw in found:  # that is the name of another file; both are mail
+                raw = os.fsencode(file.relative_to(self.path))
             if raw.upper() == INBOX:
                 raw = b"INBOX/" + raw if INBOX in found else INBOX
             found[raw] = file
         return found
+
+    def _raw(self, name: bytes) -> bytes:
+        """Return the name of the folder that a file with ``name`` is, as IMAP writes it where we know its charset."""
+        if not self._names or name.isascii():
+            return name
+        try:
+            return FolderPath.of((name.decode(self._names),), self.separator).raw
+        except UnicodeError:
+            return name
 
     def _files(self) -> Iterator[Path]:
         def fail(error: OSError) -> None:
@@ -155,7 +176,7 @@ class MboxSource(FileSource[MboxIndex]):
             try:
                 with opened(self.path / name, self._root()) as descriptor:
                     written = b"".join(pieces(descriptor, 0, os.fstat(descriptor).st_size))
-                return maildir_names.subscriptions(written, separator=b"/")
+                return frozenset(map(self._raw, maildir_names.subscriptions(written, separator=b"/")))
             except MigratorError:
                 continue
         return None
@@ -182,8 +203,8 @@ class MboxSource(FileSource[MboxIndex]):
             if real.stat().st_ino != os.fstat(descriptor).st_ino:
                 raise MigratorError("file.changing", side=Side.SOURCE, reply="it was replaced")
             read = read_contents if self._has_marks else read_as_mail
-            contents = read(descriptor, self._zone, lock)
-        if not self._has_marks:
+            contents = read(descriptor, self._variant, lock)
+        if not self._reads_marks:
             contents.flag_sets = [NO_FLAGS] * len(contents.flag_sets)
         return self._numbered(path, contents, real)
 
@@ -224,16 +245,16 @@ class MboxSource(FileSource[MboxIndex]):
         start, size = contents.starts[at], contents.size_bytes(at)
         end = start + contents.lengths[at]
         if size > self._limits.whole_bytes:
-            yield Message(path, uid, size, stream=_checked(descriptor, start, end, contents.keys[at]))
+            yield Message(path, uid, size, stream=_checked(descriptor, start, end, contents.keys[at], self._variant))
             return
         body = body_of(b"".join(pieces(descriptor, start, end)))
         if body.key != contents.keys[at]:
             raise MigratorError("file.changing", side=Side.SOURCE, reply="a message is no longer where it was")
-        literal = body.literal
+        literal = body.without_quotes(self._variant).literal
         yield Message(path, uid, len(literal), literal)
 
 
-def _checked(descriptor: int, start: int, end: int, key: bytes) -> Iterator[bytes]:
+def _checked(descriptor: int, start: int, end: int, key: bytes, variant: Variant) -> Iterator[bytes]:
     """Yield a message, its last piece only when all of it is what was listed: else the target never gets it whole."""
     hashed = new_hash()
 
@@ -243,7 +264,7 @@ def _checked(descriptor: int, start: int, end: int, key: bytes) -> Iterator[byte
             yield part
 
     held = b""
-    for piece in pieces_with_crlf(parts()):
+    for piece in pieces_with_crlf(without_quotes(parts(), variant)):
         if held:
             yield held
         held = piece

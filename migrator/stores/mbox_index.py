@@ -18,7 +18,7 @@ from migrator.stores.file_access import bare_ends, pieces, pieces_with_crlf, wit
 from migrator.stores.file_numbering import KEY_BYTES, Keys, ServerNumbers
 from migrator.stores.mbox_lock import Lock
 from migrator.stores.mbox_scan import Piece, Window
-from migrator.stores.mbox_syntax import HEADER_LIMIT, Base, Zone
+from migrator.stores.mbox_syntax import AS_DOVECOT, HEADER_LIMIT, Base, Variant
 
 NO_DATE: Final = 0xFFFFFFFF
 _NO_UID: Final = 1 << 32  # and above: no server gives such numbers
@@ -103,31 +103,31 @@ class MboxIndex:
             )
 
 
-def read_contents(descriptor: int, zone: Zone, lock: Lock) -> Contents:
+def read_contents(descriptor: int, variant: Variant, lock: Lock) -> Contents:
     """Read where everything is in an mbox that nobody changes meanwhile. Raises ``MigratorError``."""
-    return _read(descriptor, zone, lock, has_marks=True)
+    return _read(descriptor, variant, lock, has_marks=True)
 
 
-def read_as_mail(descriptor: int, zone: Zone, lock: Lock) -> Contents:
+def read_as_mail(descriptor: int, variant: Variant, lock: Lock) -> Contents:
     """Read the same of an mbox to which no mail program ever wrote. Raises ``MigratorError``.
 
     There a message which looks like where one keeps the state of the file is some sender's mail like any other, and
     numbers in it are that sender's words.
     """
-    return _read(descriptor, zone, lock, has_marks=False)
+    return _read(descriptor, variant, lock, has_marks=False)
 
 
-def _read(descriptor: int, zone: Zone, lock: Lock, *, has_marks: bool) -> Contents:
+def _read(descriptor: int, variant: Variant, lock: Lock, *, has_marks: bool) -> Contents:
     about = os.fstat(descriptor)
     contents = Contents(Signature.of(about))
     numbers: dict[Flags, int] = {}
     window = Window(descriptor, about.st_size)
-    for piece in mbox_scan.messages(window, zone):
+    for piece in mbox_scan.messages(window, variant):
         lock.refresh()
         if has_marks:
             contents.base = contents.base or piece.state.base
         if not (has_marks and piece.state.is_pseudo):
-            _add(contents, piece, about, descriptor, window)
+            _add(contents, piece, about, variant, window)
             contents.flags.append(numbers.setdefault(piece.state.flags, len(numbers)))
     contents.flag_sets = list(numbers)
     if Signature.of(os.fstat(descriptor)) != contents.signature:
@@ -148,6 +148,10 @@ class Body(NamedTuple):
         hashed.update(self.header)
         hashed.update(self.rest)
         return hashed.digest()
+
+    def without_quotes(self, variant: Variant) -> Body:
+        """Return it as its sender wrote it; the key is that of what stands in the file."""
+        return Body(self.header, mbox_syntax.unquoted(self.rest)) if variant.is_quoted else self
 
     @property
     def size_bytes(self) -> int:
@@ -178,12 +182,12 @@ def new_hash() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=KEY_BYTES)
 
 
-def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: int, window: Window) -> None:
+def _add(contents: Contents, piece: Piece, about: os.stat_result, variant: Variant, window: Window) -> None:
     if piece.end - piece.start <= WHOLE_BYTES:
         body = body_of(window.read(piece.start, piece.end - piece.start))
-        key, size = body.key, body.size_bytes
+        key, size = body.key, body.without_quotes(variant).size_bytes
     else:
-        key, size = _measure(descriptor, piece.start, piece.end)
+        key, size = _measure(window.descriptor, piece.start, piece.end, variant)
     separator = piece.separator
     date, zone = (separator.date, separator.zone_minutes) if separator else (None, 0)
     if date is None:
@@ -200,7 +204,18 @@ def _add(contents: Contents, piece: Piece, about: os.stat_result, descriptor: in
     contents.without_fields += not (piece.state.is_told or (separator is not None and separator.has_fields))
 
 
-def _measure(descriptor: int, start: int, end: int) -> tuple[bytes, int]:
+def count(descriptor: int, variant: Variant = AS_DOVECOT) -> int:
+    """Return how many messages a file holds when it is read as ``variant``. Raises ``MigratorError``."""
+    window = Window(descriptor, os.fstat(descriptor).st_size)
+    return sum(not piece.state.is_pseudo for piece in mbox_scan.messages(window, variant))
+
+
+def without_quotes(parts: Iterator[bytes], variant: Variant) -> Iterator[bytes]:
+    """Take off what quotes a message in a file of ``variant``; ``parts`` are those of :func:`parts_of`."""
+    return mbox_syntax.unquoted_pieces(parts) if variant.is_quoted else parts
+
+
+def _measure(descriptor: int, start: int, end: int, variant: Variant) -> tuple[bytes, int]:
     hashed = new_hash()
 
     def parts() -> Iterator[bytes]:
@@ -208,5 +223,5 @@ def _measure(descriptor: int, start: int, end: int) -> tuple[bytes, int]:
             hashed.update(part)
             yield part
 
-    size = sum(map(len, pieces_with_crlf(parts())))
+    size = sum(map(len, pieces_with_crlf(without_quotes(parts(), variant))))
     return hashed.digest(), size

@@ -16,16 +16,17 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Side
 from migrator.limits import Clock, SystemClock
 from migrator.stores.file_access import exposure, opened, pieces, refusal, shown
-from migrator.stores.mbox_index import Contents, Signature, read_contents
+from migrator.stores.mbox_index import Contents, Signature, count, read_contents
 from migrator.stores.mbox_lock import locked
-from migrator.stores.mbox_syntax import Zone
+from migrator.stores.mbox_scan import Window, is_mmdf
+from migrator.stores.mbox_syntax import AS_DOVECOT, Zone
 
 LOCK_SECONDS: Final = 30.0
 _DRAFT: Final = ".{name}.mailferry-{token}"
@@ -53,13 +54,15 @@ class Placed:
     is_new: bool  # False: it was there already
     is_exposed: bool  # others may read it
     is_replaceable: bool  # others may put another file in its place: its folder lets everybody write
+    without_lengths: int | None = None  # messages when no Content-Length is believed; told where it stays
 
 
 def look(path: Path, *, zone: Zone = 0, clock: Clock | None = None) -> Placed:
     """Say what a mailbox holds that is going to be used where it is; nothing is changed. Raises ``MigratorError``."""
     with _read_locked(path, clock or SystemClock(), zone) as (descriptor, contents):
         digest = _digest(descriptor, contents.signature.size)
-        return _placed(path, contents, digest, is_new=False)
+        by_lines = count(descriptor, AS_DOVECOT._replace(has_true_lengths=False))
+        return replace(_placed(path, contents, digest, is_new=False), without_lengths=by_lines)
 
 
 def place(
@@ -162,7 +165,9 @@ def _read_locked(path: Path, clock: Clock, zone: Zone) -> Iterator[tuple[int, Co
     real = Path(os.path.realpath(path))
     root = Path(os.path.realpath(path.parent))
     with opened(path, root) as descriptor, locked(real, descriptor, seconds=LOCK_SECONDS, clock=clock) as lock:
-        yield descriptor, read_contents(descriptor, zone, lock)
+        if is_mmdf(Window(descriptor, os.fstat(descriptor).st_size)):
+            raise MigratorError("file.not_mail", side=Side.SOURCE, reply=f"a file of MMDF, no mbox: {shown(path)}")
+        yield descriptor, read_contents(descriptor, AS_DOVECOT._replace(zone=zone), lock)
 
 
 def _digest(descriptor: int, size: int) -> str:

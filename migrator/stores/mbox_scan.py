@@ -1,7 +1,8 @@
 """Where the messages of an mbox begin and end.
 
 A message ends before a separator that stands after an empty line, or, where the empty line was forgotten, before one
-that a header follows. A Content-Length is believed when it ends exactly before a separator or at the end of the file.
+that a header follows. A Content-Length is believed when it ends exactly before a separator or at the end of the file,
+unless nobody is to believe one. A file of MMDF begins with its own line, and its messages stand between two of these.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Final, NamedTuple
 
 from migrator.errors import MigratorError, Side
 from migrator.stores import mbox_syntax
-from migrator.stores.mbox_syntax import HEADER_LIMIT, LONGEST_SEPARATOR, Separator, State, Zone
+from migrator.stores.mbox_syntax import AS_DOVECOT, HEADER_LIMIT, LONGEST_SEPARATOR, Separator, State, Variant
 
 CHUNK_BYTES: Final = 1024 * 1024
+MMDF_LINE: Final = b"\1\1\1\1"  # before and behind each message where MMDF wrote the file
 _MARK: Final = b"\nFrom "
 
 
@@ -33,7 +35,7 @@ class Window:
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._base = 0
         self._held = b""
 
@@ -72,7 +74,7 @@ class Window:
         parts = []
         place = at
         while length > 0:
-            part = os.pread(self._descriptor, length, place)
+            part = os.pread(self.descriptor, length, place)
             if not part:
                 raise MigratorError("file.changing", side=Side.SOURCE, reply="the file became shorter")
             parts.append(part)
@@ -81,15 +83,18 @@ class Window:
         self._base, self._held = at, b"".join(parts)
 
 
-def messages(window: Window, zone: Zone = 0) -> Iterator[Piece]:
+def messages(window: Window, variant: Variant = AS_DOVECOT) -> Iterator[Piece]:
     """Yield every message of the file, pseudo messages too. Raises ``MigratorError`` (``file.not_mail``) for anything
     that does not begin as an mbox does; an empty file holds no messages.
     """
+    if is_mmdf(window):
+        yield from _between_lines(window, variant)
+        return
     at = _first_line(window)
     keywords: frozenset[str] = frozenset()
     is_first = True
     while at < window.size:
-        separator = mbox_syntax.separator(window.line(at), zone)
+        separator = mbox_syntax.separator(window.line(at), variant.zone)
         start = window.after_line(at)
         limit = _end_of_header(window, start)
         inner = _next_separator(window, start - 1, limit)
@@ -99,9 +104,43 @@ def messages(window: Window, zone: Zone = 0) -> Iterator[Piece]:
         state = mbox_syntax.state(header, keywords, is_first=is_first, sender=sender)
         if state.base is not None:
             keywords = state.base.keywords
-        end, at = _end(window, start, limit, inner, state.content_length)
+        end, at = _end(window, start, limit, inner, state.content_length if variant.has_true_lengths else None)
         yield Piece(start, end, header, separator, state)
         is_first = False
+
+
+def is_mmdf(window: Window) -> bool:
+    """True for a file that MMDF wrote."""
+    return window.line(0) == MMDF_LINE
+
+
+def _between_lines(window: Window, variant: Variant) -> Iterator[Piece]:
+    """Yield the messages of a file of MMDF. A From_ line, where one comes first, is no part of the message."""
+    at, keywords, is_first = 0, frozenset[str](), True
+    while at < window.size:
+        while window.line(at) == MMDF_LINE:
+            at = window.after_line(at)
+        separator = mbox_syntax.separator(window.line(at), variant.zone)
+        start = window.after_line(at) if separator else at
+        end = at = _next_mmdf_line(window, start - 1)
+        if start == end:
+            continue
+        header = window.read(start, min(HEADER_LIMIT, end - start))
+        header = header[: mbox_syntax.header_length(header)]
+        sender = separator.sender if separator else b""
+        state = mbox_syntax.state(header, keywords, is_first=is_first, sender=sender)
+        keywords = state.base.keywords if state.base else keywords
+        yield Piece(start, end, header, separator, state)
+        is_first = False
+
+
+def _next_mmdf_line(window: Window, at: int) -> int:
+    """Return where the next line of MMDF stands after the line end at ``at`` or later; else the end of the file."""
+    while (found := window.find(b"\n" + MMDF_LINE, at, window.size)) >= 0:
+        at = found + 1
+        if window.line(at) == MMDF_LINE:
+            return at
+    return window.size
 
 
 def _first_line(window: Window) -> int:

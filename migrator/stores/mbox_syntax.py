@@ -8,6 +8,7 @@ anything after a valid date. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, tzinfo
 from email.utils import parsedate_tz
 from functools import lru_cache
@@ -39,6 +40,9 @@ _STATE: Final = re.compile(
     rb"^(status|x-status|x-uid|x-keywords|x-imapbase|x-imap|content-length)[ \t]*:(.*\n(?:[ \t].*\n)*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_MOST_QUOTED: Final = 256  # longer rows of > are no quoting, but somebody's drawing
+_QUOTED: Final = re.compile(rb"\n>(>{0,%d}From )" % (_MOST_QUOTED - 1))
+_MAY_BE_QUOTED: Final = re.compile(rb"\n(?:>{1,%d}(?:F(?:r(?:om?)?)?)?)?\Z" % _MOST_QUOTED)
 _BLANK: Final = re.compile(rb"^\r?\n", re.MULTILINE)
 _FIELD: Final = re.compile(rb"[!-9;-~]+[ \t]*:")
 _BASE: Final = re.compile(rb"\s*(\d{1,10})\s+(\d{1,10})((?:\s.*)?)", re.DOTALL)
@@ -81,6 +85,38 @@ class State(NamedTuple):
 
 Zone = int | tzinfo
 """A zone: minutes east of Greenwich all year round, or one that knows summer and winter."""
+
+
+class Variant(NamedTuple):
+    """How an mbox was written, which no file says of itself. The defaults are what Dovecot takes for granted."""
+
+    zone: Zone = 0  # of dates without a zone
+    has_true_lengths: bool = True  # Content-Length is believed where it ends before a separator; else never
+    is_quoted: bool = False  # mboxrd: every line of ``>``, if any, and ``From`` got one ``>`` more
+
+
+AS_DOVECOT: Final = Variant()
+
+
+def unquoted(body: bytes) -> bytes:
+    """Return ``body``, which begins with a line, with one ``>`` less before each ``From`` that has one (mboxrd)."""
+    return _QUOTED.sub(rb"\n\1", b"\n" + body)[1:] if b">From " in body else body
+
+
+def unquoted_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Do the same piece by piece, to all but the first piece, which is the header: a line there that begins with
+    ``>From`` is a trace of UUCP and was quoted by nobody.
+    """
+    pieces = iter(parts)
+    header = next(pieces, b"")
+    held = b"\n" if header.endswith(b"\n") else b""  # with what may be the begin of a quoted line behind it
+    yield header.removesuffix(held)
+    for piece in pieces:
+        whole = held + piece
+        tail = _MAY_BE_QUOTED.search(whole)
+        held = whole[tail.start() :] if tail else b""
+        yield _QUOTED.sub(rb"\n\1", whole.removesuffix(held))
+    yield held
 
 
 def separator(line: bytes, zone: Zone = 0) -> Separator | None:

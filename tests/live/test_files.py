@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import mailbox
 import os
 import random
 import re
@@ -182,6 +184,137 @@ def test_an_mbox_is_read_as_dovecot_reads_it(shell: Shell, accounts: Iterator[Ac
         theirs, ours = check.read(server.account("u0000")), check.read(account)
     assert len(theirs.folders[b"INBOX"].messages) > 70
     assert check.compare(theirs, ours) == []
+
+
+# variants, which no file says of itself
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Dovecot]:
+    """A Dovecot that reads mbox files where they are."""
+    with Dovecot(users(8), layout="mbox", separator="/") as server:
+        yield server
+
+
+def read_by_dovecot(server: Dovecot, user: str, content: bytes) -> check.Contents:
+    check.read(server.account(user))  # makes the folder of the user
+    inbox = server.dir / "mail" / user / "inbox"
+    inbox.write_bytes(content)
+    server.give(inbox)
+    return check.read(server.account(user))
+
+
+def imported(shell: Shell, account: Account, file: Path, content: bytes, *words: str) -> check.Contents:
+    file.write_bytes(content)
+    answer = copied(shell, f"mbox:{file}", account, *words)
+    assert answer["appended"] == answer["messages"] > 0
+    return check.read(account)
+
+
+def digests(contents: check.Contents) -> list[str]:
+    return [seen.digest for seen in contents.folders[b"INBOX"].messages]
+
+
+PSEUDO: Final = (
+    b"From MAILER-DAEMON Wed Dec  2 05:53:22 1992\nDate: 2 Dec 1992 05:53:22 +0000\n"
+    b"From: Mail System Internal Data <MAILER-DAEMON@old.test>\n"
+    b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 0723275602 0000000009 work\nStatus: RO\n\n"
+    b"This text is part of the internal format of your mail folder, and is not\na real message.\n\n"
+)
+
+
+def stale_lengths(seed: int) -> bytes:
+    """An mbox behind a pseudo message, where every third Content-Length takes the message behind it for its own."""
+    dice = random.Random(seed)
+    content = PSEUDO
+    for number in range(0, 60, 3):
+        one, two = (mbox_message(letter(number + more, size_bytes=dice.randrange(400, 40_000))) for more in (0, 1))
+        body = one.partition(b"\n\n")[2] + two
+        content += one.replace(b"\nStatus: ", b"\nContent-Length: %d\nStatus: " % (len(body) - 1), 1) + two
+        content += mbox_message(letter(number + 2, flags=["\\Seen", "work"]))
+    return content
+
+
+@pytest.mark.req("S-105", "S-132")
+def test_lengths_are_believed_as_dovecot_believes_them_or_not_at_all(
+    shell: Shell, accounts: Iterator[Account], reader: Dovecot, tmp_path: Path
+) -> None:
+    content = stale_lengths(random.randrange(2**32))
+    without = b"".join(line for line in content.splitlines(True) if not line.startswith(b"Content-Length: "))
+    for number, (words, judged, messages) in enumerate([([], content, 40), (["--mbox-ignore-length"], without, 60)]):
+        theirs = read_by_dovecot(reader, f"u000{number}", judged)
+        ours = imported(shell, next(accounts), tmp_path / f"old{number}", content, *words)
+        assert len(digests(theirs)) == messages
+        assert check.compare(theirs, ours) == []
+    look = [sys.executable, "-m", "migrator.cli", "place", f"mbox:{tmp_path / 'old0'}", "--in-place", "--json"]
+    (told,) = json.loads(subprocess.run(look, check=True, capture_output=True, timeout=60).stdout)["mailboxes"]
+    assert (told["messages"], told["messages_without_lengths"]) == (40, 60)
+
+
+@pytest.mark.req("S-105", "S-132")
+def test_quoted_lines_are_read_as_dovecot_reads_them_or_as_git_does(
+    shell: Shell, accounts: Iterator[Account], reader: Dovecot, tmp_path: Path
+) -> None:
+    lines = [b"From me", b">From you", b">>>From them", b"Frome", b"> From", b"text"]
+    dice = random.Random(random.randrange(2**32))
+    content = b""
+    for number in range(40):
+        body = b"".join(dice.choice(lines) + b"\n" for _ in range(dice.choice((3, 30, 40_000))))
+        quoted = re.sub(rb"(?m)^(>*From )", rb">\1", body)  # as qmail and git format-patch --pretty=mboxrd write it
+        content += b"From a@b.test Wed Dec  2 05:53:22 1992\nSubject: %d\n\n" % number + quoted + b"\n"
+    as_it_stands = imported(shell, next(accounts), tmp_path / "mboxo", content)
+    assert digests(as_it_stands) == digests(read_by_dovecot(reader, "u0002", content))
+    (tmp_path / "split").mkdir()
+    words = ["git", "mailsplit", "--mboxrd", f"-o{tmp_path / 'split'}", tmp_path / "mboxo"]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    judged = []
+    for file in sorted((tmp_path / "split").iterdir()):
+        message = file.read_bytes().partition(b"\n")[2].removesuffix(b"\n")  # without separator and empty line
+        judged.append(hashlib.sha256(check.canonical(message)).hexdigest())
+    assert digests(imported(shell, next(accounts), tmp_path / "mboxrd", content, "--mbox-unquote")) == judged
+
+
+@pytest.mark.req("S-105", "S-132")
+def test_marks_are_read_as_dovecot_reads_them_or_not_at_all(
+    shell: Shell, accounts: Iterator[Account], reader: Dovecot, tmp_path: Path
+) -> None:
+    content = PSEUDO + b"".join(mbox_message(letter(number, flags=["\\Seen", "work"])) for number in range(20))
+    ours = imported(shell, next(accounts), tmp_path / "marked", content)
+    assert check.compare(read_by_dovecot(reader, "u0003", content), ours) == []
+    assert {seen.flags for seen in ours.folders[b"INBOX"].messages} == {frozenset({"\\seen", "work"})}
+    without = re.sub(rb"(?m)^(?:Status|X-Status|X-Keywords): .*\n", b"", content)
+    ours = imported(shell, next(accounts), tmp_path / "unmarked", content, "--mbox-ignore-status")
+    assert check.compare(read_by_dovecot(reader, "u0004", without), ours) == []
+    assert {seen.flags for seen in ours.folders[b"INBOX"].messages} == {frozenset()}
+
+
+@pytest.mark.req("S-105", "S-132")
+def test_a_file_of_mmdf_is_imported_as_pythons_reader_reads_it(
+    shell: Shell, accounts: Iterator[Account], tmp_path: Path
+) -> None:
+    file, written = tmp_path / "mmdf", []
+    with contextlib.closing(mailbox.MMDF(file)) as box:  # written by the judge, too
+        for letters_of in lifelike(random.randrange(2**32), messages=60, folders=MBOX_FOLDERS, strict=True):
+            for mail in letters_of.mails:
+                box.add(b"From a@b.test Wed Dec  2 05:53:22 1992\n" + mail.body.replace(b"\r\n", b"\n"))
+        box.flush()
+        # It takes the line end before a line of MMDF for a part of that line.
+        written = [hashlib.sha256(check.canonical(box.get_bytes(key) + b"\n")).hexdigest() for key in box.iterkeys()]
+    assert digests(imported(shell, next(accounts), file, file.read_bytes())) == written
+
+
+@pytest.mark.req("S-105", "S-132")
+def test_folders_named_in_an_old_charset_arrive_by_their_names(
+    shell: Shell, accounts: Iterator[Account], tmp_path: Path
+) -> None:
+    names = ["Входящие", "Счета/Старые", "Sent"]
+    for name in names:
+        write_mbox(Path(os.fsdecode(os.fsencode(tmp_path) + b"/mail/" + name.encode("koi8-r"))), [letter(len(name))])
+    account = next(accounts)
+    assert copied(shell, f"mbox:{tmp_path / 'mail'}", account, "--mbox-names", "koi8-r")["appended"] == 3
+    found = check.read(account).folders
+    arrived = [found[folder_name(tuple(name.split("/")), b"", b"/")].messages for name in names]
+    assert [[seen.title for seen in messages] for messages in arrived] == [[f"number {len(name)}"] for name in names]
 
 
 # other programs

@@ -109,9 +109,15 @@ def test_a_name_never_leads_out_of_its_pattern(user: str) -> None:
         (["mbox:/a", "--mbox-zone", "Middle/Earth"], "must be the name of a zone"),
         (["mbox:/a", "--mbox-zone", "+2500"], "must be the name of a zone"),
         (["mbox:/a", "--mbox-zone", "../etc/passwd"], "must be the name of a zone"),
-        (["imap://a@127.0.0.1:1", "--mbox-zone", "+0100"], "for a source of mail files"),
+        (["mbox:/a", "--mbox-names", "klingon"], "must be the name of a charset"),
+        (["mbox:/a", "--mbox-names", "base64"], "must be the name of a charset"),
+        (["imap://a@127.0.0.1:1", "--mbox-zone", "+0100"], "--mbox-zone is for a source of mail files"),
+        (["maildir:/a", "--mbox-unquote"], "--mbox-unquote is for a source of mail files: mbox:PATH"),
+        (["pop3://a@127.0.0.1:1", "--mbox-ignore-length"], "--mbox-ignore-length is for a source of mail files"),
+        (["maildir:/a", "--mbox-ignore-status"], "--mbox-ignore-status is for a source of mail files"),
+        (["maildir:/a", "--mbox-names", "koi8-r"], "--mbox-names is for a source of mail files"),
     ],
 )
-def test_a_zone_is_named_for_mail_files_only(mailferry, words: list[str], sentence: str) -> None:
+def test_what_is_said_of_an_mbox_is_said_of_mail_files_only(mailferry, words: list[str], sentence: str) -> None:
     ended = mailferry("copy", words[0], "imap://b@127.0.0.1:2", *words[1:])
     assert (ended.exit_code, sentence in ended.err) == (2, True), ended.err

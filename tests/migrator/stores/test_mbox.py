@@ -20,6 +20,7 @@ from migrator.errors import MigratorError, Radius
 from migrator.events import Event, FieldsMissing, FileSkipped, StoreExposed
 from migrator.limits import Limits
 from migrator.mail import FolderPath, Message, MessageMeta
+from migrator.stores import mbox_syntax
 from migrator.stores.base import ReadRequest, ScanRequest
 from migrator.stores.maildir import MaildirSource
 from migrator.stores.mbox import MboxSource
@@ -209,6 +210,94 @@ def test_reading_leaves_the_file_as_it_was(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+# variants, which no file says of itself
+
+
+def read_as(file: Path, content: bytes, **variant: bool) -> list[bytes]:
+    """The same, read as a variant; what is announced of each is how long it is."""
+    file.write_bytes(content)
+    with MboxSource(file, SMALL, **variant) as store:
+        found, sizes = bodies(store), [meta.size_bytes for meta in metas(store)]
+        assert [len(body) for body in found] == sizes
+        return [body.replace(b"\r\n", b"\n") for body in found]
+
+
+def test_a_length_is_believed_or_not(file: Path) -> None:
+    inner = FROM + b"Subject: 2\n\ninside or behind\n"
+    content = FROM + b"Subject: 1\nContent-Length: %d\n\nx\n\n" % (len(inner) + 3) + inner
+    assert read_as(file, content) == [b"Subject: 1\n\nx\n\n" + inner]
+    separate = [b"Subject: 1\n\nx\n", b"Subject: 2\n\ninside or behind\n"]
+    assert read_as(file, content, has_true_lengths=False) == separate
+
+
+QUOTED: Final = [b">From a", b">>From b", b">" * 256 + b"From c"]
+UNTOUCHED: Final = [b">Frome", b">From", b"> >From d", b"x>From e", b">" * 257 + b"From f"]
+
+
+def test_one_mark_is_taken_off_quoted_lines_where_they_are_said_to_be_quoted(file: Path) -> None:
+    head = b">From uucp Mon Jan  1 00:00:00 1990\nSubject: 1\n\n"
+    body = b"".join(line + b"\n" for line in [*QUOTED, *UNTOUCHED])
+    sent = b"".join(line + b"\n" for line in [*(quoted[1:] for quoted in QUOTED), *UNTOUCHED])
+    assert read_as(file, FROM + head + body) == [head + body]
+    assert read_as(file, FROM + head + body, is_quoted=True) == [head + sent]
+    assert read_as(file, FROM + b"\n>From no header", is_quoted=True) == [b"\nFrom no header"]
+    for shift in range(0, 2048, 97):  # ones that are streamed, their pieces cut anywhere
+        content = FROM + head + body * 500 + b"y" * shift + b"\n" + body * 500
+        expected = head + sent * 500 + b"y" * shift + b"\n" + sent * 500
+        assert read_as(file, content, is_quoted=True) == [expected]
+
+
+@given(st.lists(st.sampled_from([b">", b"F", b"r", b"o", b"m", b" ", b"\n", b">From ", b"\n>>", b"x"]), max_size=60))
+def test_pieces_are_unquoted_as_the_whole_is(parts: list[bytes]) -> None:
+    whole = b"".join(parts)
+    assert b"".join(mbox_syntax.unquoted_pieces([b"A: 1\n", *parts])) == b"A: 1\n" + mbox_syntax.unquoted(whole)
+
+
+def test_a_variant_that_is_named_later_doubles_nothing(mover: Mover, file: Path) -> None:
+    file.write_bytes(FROM + b"Subject: 1\n\n>From me\n")
+    assert mover.run().appended == 1
+    mover.variant = {"is_quoted": True}
+    assert mover.run().appended == 0
+
+
+def test_marks_are_read_unless_they_are_said_to_be_none(file: Path) -> None:
+    write_mbox(file, [letter(1, flags=["\\Seen", "\\Flagged", "work"])])
+    with MboxSource(file) as marked, MboxSource(file, reads_marks=False) as unmarked:
+        assert [meta.flags for meta in metas(marked)] == [{"\\Seen", "\\Flagged", "work"}]
+        assert [meta.flags for meta in metas(unmarked)] == [frozenset()]
+        assert bodies(marked) == bodies(unmarked) == [letter(1).body]
+
+
+MMDF: Final = b"\1\1\1\1\n"
+
+
+@pytest.mark.parametrize("between", [MMDF + MMDF, MMDF, MMDF + b"\1\1\1\1\r\n"], ids=["two lines", "one line", "CRLF"])
+def test_a_file_of_mmdf_is_cut_at_its_own_lines(file: Path, between: bytes) -> None:
+    one = b"Subject: 1\nContent-Length: 3\nStatus: RO\n\ntext\n\n" + FROM + b"Subject: no separator here\n\n"
+    two = b"Subject: 2\n\n\1\1\1\1\1 five\n \1\1\1\1\n"
+    content = MMDF + FROM + one + between + two + between + FROM + b"Subject: 3\n\ncut off"
+    stripped = one.replace(b"Content-Length: 3\nStatus: RO\n", b"")
+    assert read_as(file, content) == [stripped, two, b"Subject: 3\n\ncut off"]
+    with MboxSource(file) as store:
+        first, second, _ = metas(store)
+        assert (first.flags, first.internal_date, second.flags) == ({"\\Seen"}, 723_275_602, frozenset())
+    assert read_as(file, MMDF) == read_as(file, MMDF + MMDF) == []
+
+
+def test_names_of_files_in_another_charset_are_names_of_folders(tmp_path: Path) -> None:
+    russian, taken = "Входящие/Счета", "Черновики"
+    for name in (russian.encode("koi8-r"), taken.encode("koi8-r"), b"Sent", FolderPath.of((taken,), "/").raw):
+        write_mbox(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)), [letter(len(name))])
+    (tmp_path / ".subscriptions").write_bytes(russian.encode("koi8-r") + b"\n")
+    with MboxSource(tmp_path, names="koi8-r") as store:
+        found = store.folders()
+        subscribed = [folder.path.display for folder in found if folder.subscribed]
+        names = [folder.path.display for folder in found]
+        assert (subscribed, set(names) >= {russian, taken, "Sent"}) == ([russian], True)
+        assert len(set(names)) == len(names) == 4  # two files of one name are two folders
+        assert sorted(len(bodies(store, folder.path)) for folder in found) == [1, 1, 1, 1]
+
+
 # the same mailbox again
 
 
@@ -219,9 +308,10 @@ class Mover:
         self.file = file
         self.target = MemoryMailbox()
         self.ledger = MemoryLedger()
+        self.variant: dict[str, bool] = {}
 
     def run(self, mode: Mode = Mode.STAGE) -> PassResult:
-        with MboxSource(self.file, SMALL) as source, MemoryTarget(self.target) as target:
+        with MboxSource(self.file, SMALL, **self.variant) as source, MemoryTarget(self.target) as target:
             return run_pass(source, target, self.ledger, policy=CopyPolicy(mode=mode), limits=SMALL, clock=FakeClock())
 
     def arrived(self) -> list[bytes]:

@@ -994,6 +994,30 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("Mail is only delivered there: nobody signs in to look at it."),
         N_("Look at the mailbox with a mail program."),
     ),
+    "probe.not_arrived": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The message was sent, and did not arrive in the time that was waited."),
+        N_("Look into the queue and the log of the new server. Try again later: what arrives until then is removed."),
+    ),
+    "probe.not_removable": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("No message was sent: this server cannot be told to remove one message and no other, so it would stay."),
+        N_("Send a message to this account with a mail program, and look whether it arrives."),
+    ),
+    "probe.stays": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("The message arrived and could not be removed again."),
+        N_("Remove it in a mail program: its subject is “Mailferry test message”."),
+    ),
+    "probe.unclear": Entry(
+        Radius.ACCOUNT,
+        Patience.LATER,
+        N_("The line was lost when the message was handed over: nobody knows whether it was taken."),
+        N_("Try again: what arrives until then is removed."),
+    ),
     "preflight.no_password": Entry(
         Radius.ACCOUNT,
         Patience.NEVER,

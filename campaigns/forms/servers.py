@@ -258,6 +258,60 @@ class ServerTrialForm(PageForm):
             del self.fields["password"]
 
 
+class ToOneselfForm(PageForm):
+    """The account that sends a message to itself, and where its mail is handed in."""
+
+    login = forms.CharField(
+        label=gettext_lazy("Account for tests"),
+        max_length=255,
+        help_text=gettext_lazy("As the server calls it. Nobody's mailbox that does not know of it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    password = secret_field(gettext_lazy("Its own password"), gettext_lazy("Not stored."))
+    address = forms.CharField(
+        label=gettext_lazy("Its address"),
+        max_length=320,
+        required=False,
+        help_text=gettext_lazy("Empty: as it signs in."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    service = forms.ChoiceField(
+        label=gettext_lazy("Mail is handed in"),
+        choices=[
+            ("submission", gettext_lazy("as by mail programs, with STARTTLS (587)")),
+            ("submissions", gettext_lazy("as by mail programs, with TLS (465)")),
+            ("smtp", gettext_lazy("as by other servers, without a password (25)")),
+        ],
+    )
+    place = _place(gettext_lazy("Where"), gettext_lazy("Empty: the host of this server, at the usual port. HOST:PORT."))
+    is_agreed = forms.BooleanField(
+        label=gettext_lazy("Its owner knows of this"),
+        required=False,
+        help_text=gettext_lazy("Only asked for when the account is on a list of people who move."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, prefix="own", **kwargs)  # it stands beside the form of a test
+
+    def clean(self) -> dict[str, Any]:
+        """Want a password wherever somebody signs in, which is always: the mailbox is opened."""
+        fields: dict[str, Any] = super().clean() or self.cleaned_data
+        if not fields.get("password"):
+            self.add_error("password", gettext_lazy("Enter the password of the account: it signs in itself."))
+        return fields
+
+
+class RoomForm(PageForm):
+    """What somebody saw of a server's disks."""
+
+    words = forms.CharField(
+        label=gettext_lazy("Seen at its machine"),
+        max_length=200,
+        help_text=gettext_lazy("For example: 1.8 TB free of 4 TB, 90% of the inodes free."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class ConnectorTrialForm(PageForm):
     """The account on which a connector is tried."""
 

@@ -175,6 +175,18 @@ CHECKED: Final[dict[str, tuple[Any, Any, Any, Any]]] = {
         gettext_lazy("Tried as %(tried)s users; not well: %(failed)s."),
         gettext_lazy("Nobody has tried yet."),
     ),
+    "arrives": (
+        gettext_lazy("Mail arrives"),
+        gettext_lazy("%(account)s sent a message to itself on the new server, and it came."),
+        gettext_lazy("%(account)s sent a message to itself on the new server; not all was well. Look at its page."),
+        gettext_lazy("Nobody has tried since the go. An administrator does it on the page of the new server."),
+    ),
+    "queue": (
+        gettext_lazy("Old queue"),
+        gettext_lazy("Nothing waits to be sent on the old server."),
+        gettext_lazy("Messages that wait to be sent on the old server: %(messages)s."),
+        gettext_lazy("Not known."),
+    ),
 }
 
 

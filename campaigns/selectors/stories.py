@@ -725,6 +725,7 @@ _STORIES: Final[dict[str, Words | Teller]] = {
     "campaign.programs.failed": gettext_lazy("Looked what mail programs will notice: it could not be seen."),
     "campaign.clients.read": gettext_lazy("A log of the old server was read: who still uses it."),
     "campaign.clients.forgotten": gettext_lazy("Forgot who was seen to use the old server."),
+    "batch.queue.seen": gettext_lazy("Looked at the queue of the old server."),
     "batch.ended": gettext_lazy("The batch has ended: nothing more happens without a person."),
     "campaign.created": gettext_lazy("Campaign made."),
     copy_options.OF_CAMPAIGN: _copying_changed,
@@ -746,6 +747,15 @@ _STORIES: Final[dict[str, Words | Teller]] = {
         gettext_lazy("The accepted certificate of %(called)s is accepted no more: %(fingerprint)s."),
         "called",
         "fingerprint",
+    ),
+    "server.probe.sent": _about(
+        gettext_lazy("%(account)s sends a test message to itself on %(called)s."), "account", "called"
+    ),
+    "server.probe.ended": _about(
+        gettext_lazy("The test message of %(account)s on %(called)s was looked for."), "account", "called"
+    ),
+    "server.room.seen": _about(
+        gettext_lazy("Somebody looked at the disks of %(called)s: %(words)s"), "called", "words"
     ),
     "server.password.changed": gettext_lazy("The administrator's password of a server changed."),
     "server.breaker.opened": _caused(gettext_lazy("A server is at fault: nobody new is sent there for a while.")),

@@ -36,6 +36,10 @@ _LOOKS: Final = {
     "admin": gettext_lazy("Administrator's access"),
     "user": gettext_lazy("Sign-in"),
     "limits": gettext_lazy("Limits"),
+    "room": gettext_lazy("Room"),
+    "submission": gettext_lazy("Sending"),
+    "arrival": gettext_lazy("Arrival"),
+    "removal": gettext_lazy("Taken away"),
     "sign_in": gettext_lazy("Our own sign-in"),
     "found": gettext_lazy("The account"),
     "time": gettext_lazy("Time"),
@@ -135,6 +139,18 @@ def last_trial(kind: str, row_id: int) -> Trial | None:
     return trial_of(event, is_stale=rows.filter(name__in=names, pk__gt=event.pk).exists())
 
 
+def last_message(row_id: int) -> Trial | None:
+    """Return how the last message went that an account of a server sent to itself."""
+    rows = Event.objects.filter(account=None, data__row=row_id).order_by("-pk")
+    event = rows.filter(name="server.probe.ended").first()
+    return None if event is None else trial_of(event)
+
+
+def last_room(row_id: int) -> Event | None:
+    """Return what somebody saw last of a server's disks: ``data["words"]``."""
+    return Event.objects.filter(account=None, data__row=row_id, name="server.room.seen").order_by("-pk").first()
+
+
 def trial_of(event: Event, *, is_stale: bool = False) -> Trial:
     """Word the event of a test."""
     lines = tuple(map(_line, event.data.get("found", ())))
@@ -200,7 +216,8 @@ def _sentence(look: str, code: str, facts: Mapping[str, Any]) -> str:
             return gettext("Mailferry is let in.")
         case "admin" | "user":
             return _door(look, code, facts)
-    return _found(code, facts)
+    rest = _OTHERS.get(look)
+    return rest(look, code, facts) if rest else _found(code, facts)
 
 
 def _encryption(code: str, facts: Mapping[str, Any]) -> str:
@@ -236,6 +253,49 @@ def _limits(facts: Mapping[str, Any]) -> str:
     if facts.get("errors"):
         parts.append(gettext("It hangs up after %(count)d errors in a row.") % {"count": facts["errors"]})
     return " ".join(parts) or gettext("It names none.")
+
+
+def _room(_: str, code: str, facts: Mapping[str, Any]) -> str:
+    """Word how much more mail there is room for."""
+    if code == "message":
+        megabytes = facts["message_bytes"] / 1_000_000
+        return gettext(
+            "It has room for a message of %(size)s MB now. How much room its disks have it does not tell."
+        ) % {"size": f"{megabytes:,.0f}"}
+    parts = []
+    if "storage_limit" in facts:
+        told = {name: _gigabytes(facts[f"storage_{name}"]) for name in ("free", "limit")}
+        parts.append(gettext("%(free)s of %(limit)s are free in this mailbox.") % told)
+    if "message_limit" in facts:
+        told = {name: f"{facts[f'message_{name}']:,}" for name in ("free", "limit")}
+        parts.append(gettext("%(free)s of %(limit)s messages may still come.") % told)
+    if code == "untold":
+        parts.append(gettext("It names no limit."))
+    if "held_bytes" in facts:
+        parts.append(gettext("It holds %(held)s now.") % {"held": _gigabytes(facts["held_bytes"])})
+    return " ".join(parts)
+
+
+def _gigabytes(octets: int) -> str:
+    """Return a size in the unit that people know from their disks."""
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000)):
+        if octets >= factor:
+            return f"{octets / factor:,.1f} {unit}"
+    return f"{octets / 1000:,.0f} kB"
+
+
+def _passage(look: str, code: str, facts: Mapping[str, Any]) -> str:
+    if look == "submission":
+        taken = gettext("The server took the message.")
+        return (
+            taken if code == "sent" else gettext("The line was lost at the end: perhaps the server took the message.")
+        )
+    if look == "arrival":
+        return gettext("It is there, in %(folder)s.") % {"folder": facts.get("folder", "")}
+    return gettext("It was removed again, and nothing else.")
+
+
+_OTHERS: Final = {"room": _room, "submission": _passage, "arrival": _passage, "removal": _passage}
 
 
 def _door(look: str, code: str, facts: Mapping[str, Any]) -> str:

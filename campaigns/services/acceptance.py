@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.bridge import places
+from campaigns.bridge.by_hand import place_book, queue_of
 from campaigns.bridge.connect import WORLD, Approach, World
 from campaigns.models import Account, AccountHeld, Batch, BatchCount, BatchHeld, Event
-from campaigns.services import accounts, watchdog
+from campaigns.services import accounts, to_oneself, watchdog
 from campaigns.services.events import Actor, record
 from campaigns.states import AccountState
 from migrator.errors import MigratorError, Side
@@ -27,6 +28,7 @@ _S = AccountState
 TRIED: Final = 3
 PASSED: Final = "account.acceptance.passed"
 FAILED: Final = "account.acceptance.failed"
+QUEUE_SEEN: Final = "batch.queue.seen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,10 @@ class Tried:
 
 
 def checks(batch: Batch) -> list[Check]:
-    """Look at what the rows say of a batch, which comes with its campaign. Seven queries."""
+    """Look at what the rows say of a batch, which comes with its campaign. Ten queries."""
     counts = {state: n for state, n in BatchCount.objects.filter(batch=batch).values_list("state", "accounts") if n}
-    return [_moved(counts), _compared(batch), _locked(batch), *_held(batch), _signed_in(batch)]
+    found = [_moved(counts), _compared(batch), _locked(batch), *_held(batch), _signed_in(batch)]
+    return [*found, *_arrives(batch), *_queue(batch)]
 
 
 def _moved(counts: dict[str, int]) -> Check:
@@ -96,6 +99,41 @@ def _signed_in(batch: Batch) -> Check:
     last = dict(rows.values_list("account_id", "name"))
     failed = sum(name == FAILED for name in last.values())
     return Check("signed_in", None if not last else not failed, {"tried": len(last), "failed": failed})
+
+
+def _arrives(batch: Batch) -> Iterator[Check]:
+    """Tell whether an account for tests saw its own message arrive on the new server since this batch moved."""
+    if batch.campaign.target.kind != places.IMAP or batch.go_at is None:
+        return
+    rows = Event.objects.filter(account=None, name=to_oneself.ENDED, data__row=batch.campaign.target_id)
+    last = rows.filter(at__gt=batch.go_at).order_by("-pk").first()
+    if last is None:
+        yield Check("arrives", None)
+    else:
+        yield Check("arrives", bool(last.data["is_well"]), {"account": last.data["account"]})
+
+
+def _queue(batch: Batch) -> Iterator[Check]:
+    """Tell what was seen last of the queue of the old server, where an administrator said how it is seen."""
+    if not place_book(batch.campaign).queue_program:
+        return
+    last = Event.objects.filter(batch=batch, name=QUEUE_SEEN).order_by("-pk").first()
+    waiting = last.data.get("messages") if last else None
+    yield Check("queue", None if waiting is None else not waiting, {"messages": waiting or 0})
+
+
+def look_at_queue(batch: Batch, *, actor: Actor) -> MigratorError | None:
+    """See how many messages wait on the old server, note it, and return why that could not be seen."""
+    try:
+        queue = queue_of(place_book(batch.campaign))
+        if queue is None:
+            return None
+        facts: dict[str, Any] = {"messages": queue.count().messages}
+    except MigratorError as error:
+        record(QUEUE_SEEN, actor=actor, campaign_id=batch.campaign_id, batch_id=batch.pk, code=error.code)
+        return error
+    record(QUEUE_SEEN, actor=actor, campaign_id=batch.campaign_id, batch_id=batch.pk, **facts)
+    return None
 
 
 def candidates(batch: Batch, count: int = TRIED) -> list[Account]:

@@ -87,13 +87,13 @@ def _ports(campaign: Campaign, wanted: Mapping[str, Mapping[str, str]]) -> dict[
             text = wanted.get(service.value, {}).get(column, "").strip()
             if text:
                 server = campaign.source if column == "old" else campaign.target
-                place = _place(text, server.host, USUAL_PORTS[service], f"{service.value}_{column}")
+                place = place_checked(text, server.host, USUAL_PORTS[service], f"{service.value}_{column}")
                 found.setdefault(service.value, {})[column] = place
     return found
 
 
-def _place(text: str, host: str, port: int, name: str) -> str:
-    """Return HOST:PORT as it is stored. Raises ``Refused``."""
+def place_checked(text: str, host: str, port: int, name: str) -> str:
+    """Return HOST:PORT as it is stored; what ``text`` leaves out is ``host`` and ``port``. Raises ``Refused``."""
     try:
         place = place_of(text)
         host = host_checked(place.host or host)

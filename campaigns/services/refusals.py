@@ -154,6 +154,12 @@ SENTENCES: Final = {
     "places.queue": N_("There is no such program. Choose one of the list."),
     "places.queue_of_administrators": N_("Only an administrator says by which program the old server's queue is seen."),
     "places.ttl": N_("Enter seconds from 1 to 604800."),
+    "probe.of_administrators": N_("Only an administrator has an account send a message to itself."),
+    "probe.only_imap": N_("A message can only be seen to arrive where mail is read by IMAP."),
+    "probe.somebodys": N_(
+        "This account is on a list of people who move. Take one that is there for tests, or say that its owner knows."
+    ),
+    "room.words": N_("Say what you saw, in up to 200 signs."),
     "clients.none": N_(
         "Nobody signs in in this log. It may be of another kind, compressed, or of a day on which nobody came."
     ),

@@ -52,9 +52,9 @@ def try_server(
     except MigratorError as error:
         found = [Finding(Look.REACH, Outcome.BAD, error.code, error.reply)]
     else:
-        found = _within(seconds, looks)
+        found = within(seconds, looks)
         found += _unproved(server, login, found)
-    record(SERVER_TESTED, actor=actor, row=server.pk, called=server.name, account=login, found=_stored(found))
+    record(SERVER_TESTED, actor=actor, row=server.pk, called=server.name, account=login, found=stored(found))
     return found
 
 
@@ -65,9 +65,9 @@ def try_connector(connector: Connector, address: str, *, actor: User, seconds: f
     except MigratorError as error:
         found = [Finding(Look.REACH, Outcome.BAD, error.code, error.reply)]
     else:
-        found = _within(seconds, lambda: _ask(connector.room, opened, address))
-    stored = _stored(found)
-    record(CONNECTOR_TESTED, actor=actor, row=connector.pk, called=connector.name, account=address, found=stored)
+        found = within(seconds, lambda: _ask(connector.room, opened, address))
+    facts: dict[str, Any] = {"row": connector.pk, "called": connector.name, "account": address}
+    record(CONNECTOR_TESTED, actor=actor, **facts, found=stored(found))
     return found
 
 
@@ -115,7 +115,7 @@ def _ask(room: str, opened: Any, address: str) -> Iterator[Finding]:
         yield from _TRIES[room](opened, address)
 
 
-def _within(seconds: float, looks: Callable[[], Iterator[Finding]]) -> list[Finding]:
+def within(seconds: float, looks: Callable[[], Iterator[Finding]]) -> list[Finding]:
     """Return what ``looks`` finds until the time is up; then it says so, and the rest ends by its own time limits."""
     found: list[Finding] = []
     pool = ThreadPoolExecutor(1)
@@ -133,5 +133,6 @@ def _gather(looks: Callable[[], Iterator[Finding]], found: list[Finding]) -> Non
         found.append(finding)  # noqa: PERF402  one by one: the time may be up at any moment
 
 
-def _stored(found: list[Finding]) -> list[dict[str, Any]]:
+def stored(found: list[Finding]) -> list[dict[str, Any]]:
+    """Return findings as an event keeps them."""
     return [{name: value for name, value in asdict(finding).items() if value} for finding in found]

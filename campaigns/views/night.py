@@ -90,8 +90,11 @@ def _context(request: HttpRequest, found: Batch, page: NightPage) -> dict[str, o
 
 @require_POST
 def night_try(request: HttpRequest, batch_id: int) -> HttpResponse:
-    """Sign in as a few users who have moved."""
+    """Sign in as a few users who have moved, and look at the queue of the old server where that can be seen."""
     found = batch_for(request, batch_id, Verb.CUT_OVER)
+    unseen = acceptance.look_at_queue(found, actor=reader(request))
+    if unseen is not None:
+        messages.error(request, words.cause(unseen.code, "source"))
     tried = acceptance.try_batch(found, actor=reader(request))
     failed = [one for one in tried if one.error is not None]
     if not tried:

@@ -15,16 +15,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from campaigns import tasks
 from campaigns.bridge import places
-from campaigns.forms.servers import AddressForm, ServerForm, ServerTrialForm
+from campaigns.forms.servers import AddressForm, RoomForm, ServerForm, ServerTrialForm, ToOneselfForm
 from campaigns.models import AllowedAddress, Server, User
 from campaigns.permissions import Verb, may
 from campaigns.selectors import kinds, plans
 from campaigns.selectors import servers as selector
+from campaigns.selectors import trials as trial_selector
 from campaigns.services import addresses as address_service
-from campaigns.services import breakers, certificates, trials
+from campaigns.services import breakers, certificates, to_oneself, trials
 from campaigns.services import servers as service
 from campaigns.services.refusals import Refused
 from campaigns.views.access import require
+from migrator.preflight.ports import Service
 from migrator.preflight.probe import Finding, Outcome
 from migrator.secret import Secret
 
@@ -85,6 +87,49 @@ def server_test(request: HttpRequest, server_id: int) -> HttpResponse:
     found = trials.try_server(row, trial.cleaned_data["login"], Secret(password) if password else None, actor=user)
     tell_trial(request, found)
     return redirect(f"{reverse('server', args=[row.pk])}#test")
+
+
+@require_POST
+@sensitive_post_parameters("password")
+def server_to_oneself(request: HttpRequest, server_id: int) -> HttpResponse:
+    """Have an account send a message to itself, and show how that went."""
+    user = require(request, Verb.MANAGE_SERVERS)
+    row = _find(server_id)
+    form = ToOneselfForm(request.POST)
+    if form.is_valid():
+        try:
+            tell_trial(request, to_oneself.try_server(row, _wish(form), actor=user))
+        except Refused as refused:
+            add_refusal(form, refused)
+        else:
+            return redirect(f"{reverse('server', args=[row.pk])}#to-oneself")
+    return _page(request, row, message=form)
+
+
+def _wish(form: ToOneselfForm) -> to_oneself.Wish:
+    given = form.cleaned_data
+    login = given["login"].strip()
+    return to_oneself.Wish(
+        login=login,
+        password=Secret(given["password"]),
+        address=given["address"].strip() or login,
+        service=Service(given["service"]),
+        place=given["place"],
+        is_agreed=given["is_agreed"],
+    )
+
+
+@require_POST
+def server_room(request: HttpRequest, server_id: int) -> HttpResponse:
+    """Note what somebody saw of a server's disks, which no server tells."""
+    user = require(request, Verb.MANAGE_SERVERS)
+    row = _find(server_id)
+    form = RoomForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, room=form)
+    to_oneself.note_room(row, form.cleaned_data["words"], actor=user)
+    messages.success(request, gettext("Noted."))
+    return redirect(f"{reverse('server', args=[row.pk])}#room")
 
 
 @require_POST
@@ -187,7 +232,13 @@ def _tell_saved(request: HttpRequest, name: str, allowed: list[str]) -> None:
 
 
 def _page(
-    request: HttpRequest, row: Server, *, form: ServerForm | None = None, trial: ServerTrialForm | None = None
+    request: HttpRequest,
+    row: Server,
+    *,
+    form: ServerForm | None = None,
+    trial: ServerTrialForm | None = None,
+    message: ToOneselfForm | None = None,
+    room: RoomForm | None = None,
 ) -> HttpResponse:
     shown = {name: getattr(row, name) for name in service.COLUMNS}
     form = form or ServerForm(kind=row.kind, initial=shown, has_secret=row.admin_secret is not None)
@@ -198,13 +249,19 @@ def _page(
         "kind": kinds.KINDS[row.kind],
         "form": form,
         "trial": trial,
+        "message": message or ToOneselfForm(),
+        "sent": trial_selector.last_message(row.pk),
+        "can_send": row.kind == places.IMAP,
+        "room": room or RoomForm(),
+        "room_seen": trial_selector.last_room(row.pk),
         "showed": certificates.shown(row) is not None,
         "may_edit": may(request.user, Verb.MANAGE_SERVERS),
         "may_test": may(request.user, Verb.MANAGE_SERVERS) or may(request.user, Verb.PLAN),
         "ground": plans.ground(),
         "may_wake": may(request.user, Verb.MANAGE_SERVERS) or may(request.user, Verb.RUN),
     }
-    return render(request, "servers/server.html", page, status=422 if form.errors or trial.errors else 200)
+    wrong = any(one is not None and one.errors for one in (form, trial, message, room))
+    return render(request, "servers/server.html", page, status=422 if wrong else 200)
 
 
 def _find(server_id: int) -> Server:
@@ -220,6 +277,8 @@ urlpatterns: Final[list[URLPattern]] = [
     path("servers/addresses/<int:address_id>/remove", address_remove, name="address_remove"),
     path("servers/<int:server_id>", server, name="server"),
     path("servers/<int:server_id>/test", server_test, name="server_test"),
+    path("servers/<int:server_id>/to-oneself", server_to_oneself, name="server_to_oneself"),
+    path("servers/<int:server_id>/room", server_room, name="server_room"),
     path("servers/<int:server_id>/certificate", certificate_accept, name="certificate_accept"),
     path("servers/<int:server_id>/certificate/drop", certificate_drop, name="certificate_drop"),
     path("servers/<int:server_id>/again", server_again, name="server_again"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import smtplib
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -144,7 +144,16 @@ def _sieve(endpoint: Endpoint, limits: Limits) -> None:
 
 
 def _submission(endpoint: Endpoint, limits: Limits) -> None:
-    """Sign in as a mail program does that sends. By one method, so that the password is sent once."""
+    with submission(endpoint, limits):
+        pass
+
+
+@contextmanager
+def submission(endpoint: Endpoint, limits: Limits = PATIENCE) -> Iterator[smtplib.SMTP]:
+    """Sign in as a mail program does that sends, and yield the session; without a name nobody signs in.
+
+    By one method, so that the password is sent once. Raises ``MigratorError``, whatever goes wrong inside, too.
+    """
     make: Callable[..., smtplib.SMTP] = smtplib.SMTP
     more = {}
     try:
@@ -154,10 +163,12 @@ def _submission(endpoint: Endpoint, limits: Limits) -> None:
             if endpoint.security == "starttls":
                 session.starttls(context=endpoint.context())
             session.ehlo_or_helo_if_needed()
-            session.user, session.password = endpoint.login, endpoint.password.reveal()
-            if "PLAIN" not in session.esmtp_features.get("auth", "").upper().split():
-                raise MigratorError("sign_in.no_method", reply=session.esmtp_features.get("auth", ""))
-            session.auth("PLAIN", session.auth_plain)
+            if endpoint.username:
+                session.user, session.password = endpoint.login, endpoint.password.reveal()
+                if "PLAIN" not in session.esmtp_features.get("auth", "").upper().split():
+                    raise MigratorError("sign_in.no_method", reply=session.esmtp_features.get("auth", ""))
+                session.auth("PLAIN", session.auth_plain)
+            yield session
     except smtplib.SMTPAuthenticationError as error:
         words = clean(_text(error.smtp_error))
         code = "sign_in.refused" if 500 <= error.smtp_code < 600 else "sign_in.temporarily_unavailable"

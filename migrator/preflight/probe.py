@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -20,11 +20,13 @@ from migrator.errors import MigratorError, Side
 from migrator.limits import Limits
 from migrator.routes.base import Route
 from migrator.sessions.base import Sessions
-from migrator.stores import imap_listing, imap_parse, trust
+from migrator.stores import imap_listing, imap_parse, imap_quota, trust
+from migrator.stores.base import Quota
 from migrator.stores.imap_session import Endpoint, ImapSession
 
 PATIENCE: Final = Limits(connect_seconds=8, io_seconds=8)
 _OF_CERTIFICATE: Final = frozenset(("server.certificate", "server.certificate_changed"))
+_LITTLE: Final = 0.1  # of what a mailbox may hold: somebody should know that no more is left
 _SIDE: Final = Side.SOURCE  # a session wants one; errors leave here without it
 
 
@@ -38,6 +40,10 @@ class Look(StrEnum):
     ADMIN = "admin"  # an administrator opens the mailbox of the account that is named
     USER = "user"  # the account that is named signs in itself
     LIMITS = "limits"
+    ROOM = "room"  # for the account that is named, or for any mail at all
+    SUBMISSION = "submission"  # the account sends a message to itself
+    ARRIVAL = "arrival"  # and it comes
+    REMOVAL = "removal"  # and is taken away again
     SIGN_IN = "sign_in"  # our own, to a directory or route
     FOUND = "found"  # what a connector says of the account that is named
     TIME = "time"
@@ -86,8 +92,11 @@ def try_server(endpoint: Endpoint, doors: Mapping[Look, Endpoint], limits: Limit
             yield bad(look, error)
             continue
         with closing(session):
-            yield _opened(look, session)
+            opened = _opened(look, session)
+            yield opened
             if not is_described:
+                if opened.outcome is Outcome.GOOD:
+                    yield _room(session)
                 yield from _described(session)
                 is_described = True
 
@@ -207,6 +216,27 @@ def _opened(look: Look, session: ImapSession) -> Finding:
     except MigratorError as error:
         return bad(look, error)
     return Finding(look, Outcome.GOOD, "opened", facts={"folders": folders})
+
+
+def _room(session: ImapSession) -> Finding:
+    """Return how much more the mailbox takes. What the server's disks take no mail server tells."""
+    try:
+        return room_of(imap_quota.read(session) if session.has("QUOTA") else [], imap_quota.held_bytes(session))
+    except MigratorError as error:
+        return bad(Look.ROOM, error)
+
+
+def room_of(quotas: Sequence[Quota], held_bytes: int | None) -> Finding:
+    """Return what limits mean: the tightest of each resource; ``held_bytes`` where the server counts what it holds."""
+    facts: dict[str, Json] = {} if held_bytes is None else {"held_bytes": held_bytes}
+    if not quotas:
+        return Finding(Look.ROOM, Outcome.NONE, "untold", facts=facts)
+    for quota in quotas:
+        facts |= {f"{quota.resource.lower()}_free": quota.free, f"{quota.resource.lower()}_limit": quota.limit}
+    if any(quota.free <= 0 for quota in quotas):
+        return Finding(Look.ROOM, Outcome.BAD, "target.full", facts=facts)
+    is_tight = any(quota.free < quota.limit * _LITTLE for quota in quotas)
+    return Finding(Look.ROOM, Outcome.WARNING if is_tight else Outcome.GOOD, "room", facts=facts)
 
 
 def _described(session: ImapSession) -> Iterator[Finding]:

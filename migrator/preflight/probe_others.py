@@ -30,6 +30,7 @@ from migrator.stores.endpoint import Endpoint
 from migrator.stores.pop3_session import Pop3Session
 from migrator.stores.smtp_session import SmtpSession
 
+_BIG_MESSAGE: Final = 100_000_000
 _RECIPIENT: Final = re.compile(r"[^\s<>\x00-\x20\x7f]{1,320}")
 
 
@@ -81,8 +82,23 @@ def try_delivery(endpoint: Endpoint, recipient: str, *, is_local: bool, limits: 
         yield encryption(session.line.sock, endpoint)
         yield _greeting(session.greeting)
         yield Finding(Look.LIMITS, Outcome.GOOD, facts={"message_bytes": session.size_limit})
+        yield room_of(session)
         if recipient:
             yield _taken(session, recipient)
+
+
+def room_of(session: SmtpSession) -> Finding:
+    """Return whether a server has room for a message: it tells when it has not, and never how much there is."""
+    if "SIZE" not in session.extensions:
+        return Finding(Look.ROOM, Outcome.NONE, "untold")
+    octets = min(session.size_limit or _BIG_MESSAGE, _BIG_MESSAGE)
+    try:
+        error = session.try_size(octets)
+    except MigratorError as lost:
+        error = lost
+    if error is not None:
+        return bad(Look.ROOM, error)
+    return Finding(Look.ROOM, Outcome.GOOD, "message", facts={"message_bytes": octets})
 
 
 def _taken(session: SmtpSession, recipient: str) -> Finding:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from migrator.stores import imap_listing, imap_syntax
 from migrator.stores.base import Quota
 from migrator.stores.imap_parse import Value, number, values
 from migrator.stores.imap_session import ImapSession
 
 UNIT_BYTES: Final = {"STORAGE": 1024, "MESSAGE": 1}  # RFC 9208 §5
 _QUOTA: Final = b"* QUOTA "
+_STATUS: Final = b"* STATUS "
+_MOST_FOLDERS: Final = 500  # that are asked, in one send
 
 
 def read(session: ImapSession) -> list[Quota]:
@@ -26,6 +29,29 @@ def read(session: ImapSession) -> list[Quota]:
                 if known is None or quota.free < known.free:
                     tightest[quota.resource] = quota
     return list(tightest.values())
+
+
+def held_bytes(session: ImapSession) -> int | None:
+    """Return how much the account holds, as STATUS tells it (RFC 8438); None where the server does not count."""
+    if not session.has("STATUS=SIZE"):
+        return None
+    folders = [folder.path for folder in imap_listing.list_account(session).folders() if folder.selectable]
+    paths = [path for path in folders if imap_syntax.is_writable(path)][:_MOST_FOLDERS]
+    commands = [imap_syntax.command(b"STATUS ", session.string(path.raw), b" (SIZE)") for path in paths]
+    responses = [response for reply in session.talk(commands) if reply.is_ok for response in reply.untagged]
+    return sum(filter(None, map(_size, responses)))
+
+
+def _size(response: bytes) -> int | None:
+    if response[: len(_STATUS)].upper() != _STATUS:
+        return None
+    try:
+        parts = values(response, len(_STATUS))
+    except ValueError:
+        return None
+    items = next((part for part in parts if isinstance(part, list)), [])
+    found = (number(value) for name, value in zip(items[::2], items[1::2], strict=False) if _word(name) == "SIZE")
+    return next(found, None)
 
 
 def _quotas(response: bytes) -> Iterator[Quota]:

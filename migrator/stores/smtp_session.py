@@ -109,6 +109,17 @@ class SmtpSession:
         self._ask(b"RSET\r\n")
         return None
 
+    def try_size(self, octets: int) -> MigratorError | None:
+        """Return why a message of ``octets`` would be refused now, None when it would not; nothing is sent.
+
+        A server that has no room on its disks says so to whoever announces a size (RFC 1870 §6.1): 452.
+        """
+        answer = self._ask(b"MAIL FROM:<> SIZE=%d\r\n" % octets)
+        if not answer.is_ok:
+            return self._withdraw(answer, "MAIL")
+        self._ask(b"RSET\r\n")
+        return None
+
     def _put_part(self, octets: bytes) -> MigratorError | None:
         """Send a part of a message; return the refusal of a server that does not want to see the rest and hangs up."""
         try:

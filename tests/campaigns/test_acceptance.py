@@ -37,7 +37,7 @@ def well() -> dict[str, bool | None]:
 
 
 def test_users_who_moved_get_in_and_see_all_their_mail(town: Town) -> None:
-    assert well() == {"moved": True, "compared": True, "locked": True, "signed_in": None}
+    assert well() == {"moved": True, "compared": True, "locked": True, "signed_in": None, "arrives": None}
     tried = acceptance.try_batch(batch(), actor="anna", world=town.world)
     assert [(one.error, one.messages) for one in tried] == [(None, one.account.messages_done) for one in tried]
     assert min(one.messages for one in tried) >= 5
@@ -94,7 +94,14 @@ def test_what_the_rows_say_is_told() -> None:
     hold = Connector.objects.create(room="hold", kind="memory", name="hold", options={})
     Campaign.objects.update(hold=hold)
     BatchHeld.objects.create(batch=unfinished, counted_at=now, messages=2, accounts=1)
-    assert well() == {"moved": False, "compared": False, "locked": False, "held": False, "signed_in": None}
+    assert well() == {
+        "moved": False,
+        "compared": False,
+        "locked": False,
+        "held": False,
+        "signed_in": None,
+        "arrives": None,
+    }
     BatchHeld.objects.update(unknown=1)
     assert well()["held"] is None
 

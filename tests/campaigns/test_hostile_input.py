@@ -56,7 +56,7 @@ SENT = (
     "rule-folder rule-action rule-name decision-verdict decision-reason split-size copy-name parallel_cutovers "
     "stop_at_failed_percent max_attempts ready_messages ready_seconds cutover_seconds path status open_value "
     "closed_value find replace accounts look save domains mx most_ttl spf client_names imap_old imaps_new is_by_domain "
-    "code url ours " + " ".join(CopyingForm.base_fields)
+    "code url ours own-login own-password own-address own-service own-place words " + " ".join(CopyingForm.base_fields)
 ).split()
 
 
@@ -155,7 +155,7 @@ REFUSING = set(
     "batch_by_hand_record batch_plan batch_split campaign_copy campaign_copying campaign_folders campaign_new "
     "campaign_old_clients campaign_places campaign_programs campaign_settings campaign_steps channel connector "
     "connector_test draft draft_list draft_method import_list night note_call password profile retirement_ask server "
-    "server_new server_test staff_login staff_new".split()
+    "server_new server_room server_test server_to_oneself staff_login staff_new".split()
 )
 
 

@@ -44,6 +44,8 @@ server_new              -    -    -    -    -    yes
 server                  -    -    yes  -    yes  yes
 server_test             -    -    yes  -    -    yes
 server_again            -    -    yes  -    -    yes
+server_to_oneself       -    -    -    -    -    yes
+server_room             -    -    -    -    -    yes
 certificate_accept      -    -    -    -    -    yes
 certificate_drop        -    -    -    -    -    yes
 addresses               -    -    yes  -    yes  yes

@@ -188,7 +188,7 @@ def test_a_test_ends_in_its_time_whatever_the_server_does() -> None:
         hold.wait(30)
         yield Finding(Look.PRODUCT, Outcome.GOOD)
 
-    found = trials._within(0.2, looks)
+    found = trials.within(0.2, looks)
     hold.set()
     assert [finding.look for finding in found] == [Look.REACH, Look.TIME]
 

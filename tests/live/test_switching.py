@@ -18,8 +18,8 @@ import pytest
 
 from campaigns.bridge import vault
 from campaigns.bridge.lease import LeaseKind
-from campaigns.models import Account, AllowedAddress, Batch, Confirmation, Server
-from campaigns.services import batches, campaigns, confirmations, place_books, runs
+from campaigns.models import Account, AllowedAddress, Batch, Confirmation, Server, User
+from campaigns.services import acceptance, batches, campaigns, confirmations, place_books, runs
 from campaigns.services.place_books import Places
 from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
@@ -186,17 +186,27 @@ def test_the_old_servers_queue_is_watched_until_it_is_empty(
         host.queue.send([f"x{number}@example.test"], b"Subject: delayed\r\n\r\nx\r\n")
     waits = confirmations.look_at(batch, "queue_empty")
     assert [(one.code, one.is_good, one.found) for one in waits] == [("queue.waits", False, "2")]
+    assert accepted(batch, person) == (False, {"messages": 2})
     host.queue.run("postconf", "-e", "defer_transports =")
     host.queue.run("postfix", "reload")
     host.queue.run("postqueue", "-f")
     eventually(host.queue.is_queue_empty, host.queue.last_words)
     assert [(one.code, one.is_good) for one in confirmations.look_at(batch, "queue_empty")] == [("queue.empty", True)]
+    assert accepted(batch, person) == (True, {"messages": 0})
     batch.campaign.steps = [["delta", "", ""], ["switch", "", ""], ["person", "", "queue_empty"]]
     batch.campaign.save()
     assert confirmations.look(batch, 2, actor=person).confirmed_at is not None
     program.unlink()
     (gone,) = confirmations.look_at(batch, "queue_empty")
     assert (gone.code, gone.is_good) == ("connector.invalid", False)
+    assert accepted(batch, person)[0] is None
+
+
+def accepted(batch: Batch, person: User) -> tuple[bool | None, dict[str, Any]]:
+    """Look at the old server's queue after the night; return what the page then tells."""
+    acceptance.look_at_queue(batch, actor=person)
+    (found,) = (check for check in acceptance.checks(batch) if check.code == "queue")
+    return found.is_well, found.facts
 
 
 def test_only_an_administrator_says_by_which_program_the_queue_is_seen(

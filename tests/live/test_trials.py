@@ -49,7 +49,7 @@ def tried(admin: Client, server: Server, **fields: str) -> dict[str, tuple[str, 
 def test_every_look_is_told_and_an_administrator_and_the_account_are_proved(admin: Client, dovecot: Dovecot) -> None:
     found = tried(admin, save(admin, dovecot), login="anna", password=OF_ANNA)
     assert {label: family for label, (family, _) in found.items() if label != "Encrypted"} == dict.fromkeys(
-        ("Reachable", "Administrator's access", "Sign-in", "Product", "Abilities", "Limits"), "done"
+        ("Reachable", "Administrator's access", "Sign-in", "Product", "Abilities", "Limits", "Room"), "done"
     )
     family, sentence = found["Encrypted"]
     assert family == "attention"  # the certificate of tests ends within the month
@@ -58,6 +58,7 @@ def test_every_look_is_told_and_an_administrator_and_the_account_are_proved(admi
     assert "opens the account's mailbox: 5 folders" in found["Administrator's access"][1]
     assert "signs in itself: 5 folders" in found["Sign-in"][1]
     assert "20 errors in a row" in found["Limits"][1]
+    assert found["Room"][1].startswith("10.7 GB of 10.7 GB are free in this mailbox.")
 
 
 def test_without_an_account_only_the_server_is_looked_at(admin: Client, dovecot: Dovecot) -> None:

@@ -667,6 +667,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("A folder is taken for that of sent mail, drafts, trash or junk by its name; the server does not tell."),
         N_("Look whether it is. If it is not, give the folder its own name by a rule."),
     ),
+    "folder.role_doubtful": Entry(
+        Radius.FOLDER,
+        Patience.NEVER,
+        N_("A folder is taken for that of sent mail by its name, but its owner wrote few of the messages in it."),
+        N_("Ask the owner. If it holds something else, give the folder its own name by a rule."),
+    ),
     "folder.groupware": Entry(
         Radius.FOLDER,
         Patience.NEVER,

@@ -34,6 +34,22 @@ def of_names(mapping: FolderMap) -> Iterator[Foreseen]:
         yield _left_out(reason, folders)
 
 
+def sent_by_guess(mapping: FolderMap, target_folders: Sequence[Folder]) -> list[FolderPath]:
+    """Return the source folders that are taken for sent mail by their name alone."""
+    if _is_told(mapping):
+        return []
+    roles = {folder.path.raw: folder.special_use for folder in target_folders}
+    sent = [pair for pair in mapping.pairs if "\\Sent" in (pair.special_use, roles.get(pair.target.raw))]
+    return [pair.source.path for pair in sent if pair.renamed == "special_use"]
+
+
+def of_writers(found: Sequence[tuple[FolderPath, int, int]]) -> Iterator[Foreseen]:
+    """Yield that folders are taken for sent mail whose owner wrote few of their messages: (path, by owner, read)."""
+    for path, by_owner, read in found:
+        facts: dict[str, Json] = {"by_owner": by_owner, "read": read}
+        yield Foreseen("folder.role_doubtful", Severity.CHANGES, Side.SOURCE, 1, (path.display,), facts)
+
+
 _HARMLESS: Final = frozenset(("special_use", "guessed_prefix", "rule"))
 _WANTED: Final = frozenset(
     ("skipped", "not_subscribed", "virtual", "groupware", "listed_twice")

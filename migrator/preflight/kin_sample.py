@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from migrator.errors import MigratorError
 from migrator.limits import Limits
 from migrator.mail import Folder, FolderPath, Message, MessageMeta
 from migrator.preflight.foreseen import Sample
 from migrator.stores.base import ReadRequest, ScanRequest, SourceStore, TargetStore
-from migrator.transfer.kinship import KNOWN, SAMPLE, SAMPLE_BYTES, Correspondents, are_strangers, strangers
+from migrator.transfer.kinship import (
+    KNOWN,
+    LEAST,
+    SAMPLE,
+    SAMPLE_BYTES,
+    Correspondents,
+    are_akin,
+    are_strangers,
+    strangers,
+    writers,
+)
 from migrator.transfer.match import identities
 
+_EVIDENCE = 10  # messages that are read to see whether their owner wrote them
 _LOOKED_AT = 4 * SAMPLE  # of a target folder, the last so many messages are listed
+
+
+class Written(NamedTuple):
+    """Of how many messages that were read the owner of the mailbox is the writer."""
+
+    by_owner: int
+    read: int
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True when enough was read to say that this is no folder of sent mail."""
+        return self.read >= LEAST and 2 * self.by_owner < self.read
+
+
+def written(source: SourceStore, path: FolderPath, uids: Collection[int], kin: Collection[str]) -> Written:
+    """Read a few messages of a folder and count whose From names somebody of ``kin``; reads only. One send."""
+    by_owner = read = 0
+    for item in source.read([ReadRequest(path, list(uids)[-_EVIDENCE:])]) if uids else ():
+        if isinstance(item, Message) and item.whole is not None:
+            read += 1
+            by_owner += any(are_akin(writer, kin) for writer in writers(item.whole))
+    return Written(by_owner, read)
 
 
 class KinSample:

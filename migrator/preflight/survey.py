@@ -28,8 +28,8 @@ from migrator.preflight.foreseen import (
     gravest_first,
 )
 from migrator.preflight.foreseen_mail import Sums
-from migrator.preflight.foreseen_names import of_groupware, of_names, of_others
-from migrator.preflight.kin_sample import KinSample
+from migrator.preflight.foreseen_names import of_groupware, of_names, of_others, of_writers, sent_by_guess
+from migrator.preflight.kin_sample import KinSample, written
 from migrator.stores.base import (
     Allowance,
     AllowingStore,
@@ -103,6 +103,7 @@ class _Survey:
     has_access_lists: tuple[bool, bool] = (False, False)
     opening_seconds: float = 0.0
     sample: Sample = NOT_SAMPLED
+    sampled: set[FolderPath] = field(default_factory=set)
 
     def run(self, listed: Callable[[], None]) -> bool:
         """Look at everything; return whether a line dropped, so that it is worth another try."""
@@ -171,11 +172,13 @@ class _Survey:
         if features.lists_others:
             self.found += of_others(cast(SharingStore, self.source).folders_of_others())
         allowance = self._allowance()
-        newest = self._scan(mapping.pairs, allowance)
+        guessed = sent_by_guess(mapping, self.target_folders)
+        newest = self._scan(mapping.pairs, allowance, guessed)
         self.found += self.sums.found(allowance)
         self._compare_room()
         self._compare_allowance_of_a_day(profile)
-        self._look_at_people(newest)
+        self._look_at_writers(guessed, newest)
+        self._look_at_people({path: uids for path, uids in newest.items() if path in self.sampled})
 
     def _allowance(self) -> Allowance:
         """Ask what the target takes; of an empty folder where there is one, for that one tells most."""
@@ -187,11 +190,14 @@ class _Survey:
         told = cast(AllowingStore, self.target).allowance(asked)
         return told if told.append_limit_bytes else told._replace(append_limit_bytes=limit)
 
-    def _scan(self, pairs: Sequence[FolderPair], allowance: Allowance) -> dict[FolderPath, deque[int]]:
-        """List all messages; return the newest small ones of some folders, for a closer look."""
+    def _scan(
+        self, pairs: Sequence[FolderPair], allowance: Allowance, more: Sequence[FolderPath]
+    ) -> dict[FolderPath, deque[int]]:
+        """List all messages; return the newest small ones of some folders and of ``more``, for a closer look."""
         counted = {pair.source.path: pair.source.messages for pair in pairs}
         filled = sorted((pair.source for pair in pairs if pair.source.messages), key=_by_weight)
-        sampled = {folder.path: deque[int](maxlen=SAMPLE // 2) for folder in filled[:SAMPLED_FOLDERS]}
+        self.sampled = {folder.path for folder in filled[:SAMPLED_FOLDERS]}
+        sampled = {path: deque[int](maxlen=SAMPLE // 2) for path in (*self.sampled, *more)}
         requests = [ScanRequest(pair.source.path) for pair in pairs]
         for path, items in _by_folder(self.source.scan(requests) if requests else iter(())):
             trouble = self.sums.folder(path, items, self.policy, allowance, sampled.get(path))
@@ -228,6 +234,13 @@ class _Survey:
             days = -(-self.sums.size_bytes // profile.bytes_a_day)
             facts: dict[str, Json] = {"bytes_a_day": profile.bytes_a_day, "days": days}
             self.foresee(Foreseen("source.daily_limit", Severity.NOTES, Side.SOURCE, facts=facts))
+
+    def _look_at_writers(self, guessed: Sequence[FolderPath], newest: dict[FolderPath, deque[int]]) -> None:
+        """Read a few messages of what is taken for sent mail: did the owner write them?"""
+        if not self.policy.kin:
+            return
+        found = [(path, written(self.source, path, newest.get(path, ()), self.policy.kin)) for path in guessed]
+        self.found += of_writers([(path, one.by_owner, one.read) for path, one in found if one.is_doubtful])
 
     def _look_at_people(self, newest: dict[FolderPath, deque[int]]) -> None:
         """Read a few messages: is the new mailbox somebody else's, and how fast does the old server read?"""

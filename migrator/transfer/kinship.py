@@ -30,6 +30,7 @@ _FOLDED: Final = re.compile(r"\r?\n[ \t]+")
 _NAMING: Final = re.compile(
     r"^(?:From|To|Cc|Delivered-To|X-Original-To|Envelope-To):(.*)$", re.IGNORECASE | re.MULTILINE
 )
+_FROM: Final = re.compile(r"^From:(.*)$", re.IGNORECASE | re.MULTILINE)
 _ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")
 _MOST_ADDRESSES: Final = 200  # of one message
 
@@ -62,10 +63,19 @@ class Correspondents:
         return frozenset(address for address, count in self._named.items() if count >= least)
 
 
-def _addresses(body: bytes) -> set[str]:
+def writers(body: bytes) -> set[str]:
+    """Return the addresses in the From of a message, of which the header is enough."""
+    lines = _FROM.findall(_header(body))
+    return {address.casefold() for line in lines for address in islice(_ADDRESS.findall(line), _MOST_ADDRESSES)}
+
+
+def _header(body: bytes) -> str:
     end = _HEADER_END.search(body, 0, SAMPLE_BYTES)
-    head = _FOLDED.sub(" ", body[: end.start() if end else SAMPLE_BYTES].decode("latin-1"))
-    found = (address for line in _NAMING.findall(head) for address in _ADDRESS.findall(line))
+    return _FOLDED.sub(" ", body[: end.start() if end else SAMPLE_BYTES].decode("latin-1"))
+
+
+def _addresses(body: bytes) -> set[str]:
+    found = (address for line in _NAMING.findall(_header(body)) for address in _ADDRESS.findall(line))
     return {address.casefold() for address in islice(found, _MOST_ADDRESSES)}
 
 

@@ -178,7 +178,7 @@ def test_mail_that_comes_after_the_copy_is_seen_and_brought_by_the_next_pass(
         assert session.search(None, "SUBJECT", "late")[1] != [b""]
 
 
-@pytest.mark.req("S-111")
+@pytest.mark.req("S-111", "D-86")
 def test_mail_that_arrives_before_the_old_follows_stands_first_by_arrival_and_right_by_date(
     batch: Batch, servers: tuple[Dovecot, Dovecot]
 ) -> None:
@@ -194,6 +194,11 @@ def test_mail_that_arrives_before_the_old_follows_stands_first_by_arrival_and_ri
         assert by_date == [b"2", b"1"], "the time of arrival is kept, so programs that sort by it are right"
     told = dict(zip(map(str, notices.QUESTIONS), map(str, notices.ANSWERS["sims2"]), strict=True))
     assert told["Order of mail?"].startswith("By date it is right; by arrival new mail stands before the old")
+    held = dict(zip(map(str, notices.QUESTIONS), map(str, notices.ANSWERS["sims3"]), strict=True))
+    assert held["Order of mail?"].startswith("As it was: what was held comes after the old mail")
+    account = batch.accounts.get(source_login="bert")
+    (event,) = Event.objects.filter(account=account, name="account.folder.order_mixed")
+    assert event.data["messages"] == 1
 
 
 def deliver(server: Dovecot, user: str, subject: str, at: int = 1_700_000_000) -> None:

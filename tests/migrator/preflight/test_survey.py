@@ -224,6 +224,35 @@ def test_a_role_that_is_only_guessed_by_a_name_is_put_before_a_person(old) -> No
     assert codes(survey(old, target)) == {"folder.renamed": 1}
 
 
+@pytest.mark.req("D-22")
+@pytest.mark.parametrize(
+    ("writer", "messages", "is_doubtful"),
+    [(ANNA, 12, False), ("Anna <anna+x@else.example>", 12, False), (BERT, 12, True), (BERT, 2, False)],
+)
+def test_who_wrote_what_is_taken_for_sent_mail_is_looked_at_and_a_doubt_is_told(
+    old, writer, messages, is_doubtful
+) -> None:
+    for number in range(messages):
+        old.deliver(
+            "Gesendete Elemente", letter(BERT, number).replace(b"someone%d@far.example" % number, writer.encode())
+        )
+    old.deliver("Gesendete Elemente", letter(ANNA, 77, 500_000))  # too big to be looked at
+    target = MemoryMailbox()
+    target.add_folder("Sent", special_use="\\Sent")
+    found = {one.code: one for one in survey(old, target).foreseen}
+    assert "folder.role_guessed" in found
+    assert ("folder.role_doubtful" in found) is is_doubtful
+    if is_doubtful:
+        doubt = found["folder.role_doubtful"]
+        assert (doubt.severity, doubt.examples, doubt.facts) == (
+            Severity.CHANGES,
+            ("Gesendete Elemente",),
+            {"by_owner": 0, "read": 10},
+        )
+    old["Gesendete Elemente"].special_use = "\\Sent"  # told: nothing is guessed
+    assert "folder.role_doubtful" not in codes(survey(old, target))
+
+
 def test_a_list_shorter_than_the_count_is_told(old) -> None:
     old["Work"].counted = 5
     (one,) = survey(old, MemoryMailbox()).foreseen

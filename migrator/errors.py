@@ -1006,6 +1006,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         N_("The message was sent, and did not arrive in the time that was waited."),
         N_("Look into the queue and the log of the new server. Try again later: what arrives until then is removed."),
     ),
+    "probe.filed_elsewhere": Entry(
+        Radius.ACCOUNT,
+        Patience.NEVER,
+        N_("A message that was stored in INBOX did not stay there alone: the server files, copies or drops such mail."),
+        N_("Have its filters for stored mail switched off for the move, or old mail ends in other folders."),
+    ),
     "probe.not_removable": Entry(
         Radius.ACCOUNT,
         Patience.NEVER,

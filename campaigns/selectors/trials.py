@@ -40,6 +40,7 @@ _LOOKS: Final = {
     "submission": gettext_lazy("Sending"),
     "arrival": gettext_lazy("Arrival"),
     "removal": gettext_lazy("Taken away"),
+    "stored": gettext_lazy("Storing"),
     "sign_in": gettext_lazy("Our own sign-in"),
     "found": gettext_lazy("The account"),
     "time": gettext_lazy("Time"),
@@ -295,7 +296,17 @@ def _passage(look: str, code: str, facts: Mapping[str, Any]) -> str:
     return gettext("It was removed again, and nothing else.")
 
 
-_OTHERS: Final = {"room": _room, "submission": _passage, "arrival": _passage, "removal": _passage}
+def _storing(_: str, code: str, facts: Mapping[str, Any]) -> str:
+    if code == "kept":
+        return gettext("What is stored there as a move does stays where it is and as it is.")
+    added = ", ".join(facts.get("added", ())) or gettext("nothing in the header")
+    return gettext(
+        "The server changes each message that is stored (it adds: %(added)s). Such messages count as different when "
+        "both mailboxes are compared."
+    ) % {"added": added}
+
+
+_OTHERS: Final = {"room": _room, "submission": _passage, "arrival": _passage, "removal": _passage, "stored": _storing}
 
 
 def _door(look: str, code: str, facts: Mapping[str, Any]) -> str:

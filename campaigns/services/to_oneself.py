@@ -65,7 +65,8 @@ def try_server(server: Server, wish: Wish, *, actor: User, seconds: float = MOST
     door = port_at(wish.service, sender, place.host, place.port or USUAL_PORTS[wish.service])
     token = new_token()
     opener = partial(load(str(places.kind_of(server).source)), endpoint, PATIENCE)
-    probe = Probe(opener, door, wish.address, token, _earlier(server, wish.login))
+    storing = partial(load(str(places.kind_of(server).target)), endpoint, PATIENCE)
+    probe = Probe(opener, door, wish.address, token, storing, _earlier(server, wish.login))
     try:
         require_allowed(server.host)
     except MigratorError as error:
@@ -103,7 +104,7 @@ def _is_gone(found: list[Finding]) -> bool:
     """True when no message of this try can come any more, or be left."""
     looks = {one.look: one.outcome for one in found}
     if looks.get(Look.REMOVAL) is Outcome.GOOD:
-        return True
+        return Look.STORED in looks and Look.TIME not in looks
     return looks.get(Look.SUBMISSION, Outcome.BAD) is Outcome.BAD and Look.TIME not in looks
 
 

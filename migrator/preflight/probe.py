@@ -44,6 +44,7 @@ class Look(StrEnum):
     SUBMISSION = "submission"  # the account sends a message to itself
     ARRIVAL = "arrival"  # and it comes
     REMOVAL = "removal"  # and is taken away again
+    STORED = "stored"  # what is stored stays where and as it is
     SIGN_IN = "sign_in"  # our own, to a directory or route
     FOUND = "found"  # what a connector says of the account that is named
     TIME = "time"

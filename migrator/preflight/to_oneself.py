@@ -11,21 +11,23 @@ from __future__ import annotations
 import re
 import secrets
 import smtplib
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final, NamedTuple, cast
 
+from migrator.entries import Json
 from migrator.errors import MigratorError
 from migrator.limits import Clock, Limits, SystemClock
-from migrator.mail import Folder, FolderPath, Message, MessageMeta
+from migrator.mail import Folder, FolderPath, Message, MessageMeta, NewFolder
 from migrator.preflight import ports
 from migrator.preflight.ports import Port
 from migrator.preflight.probe import PATIENCE, Finding, Look, Outcome, bad, room_of
 from migrator.stores import smtp_replies
-from migrator.stores.base import QuotaStore, ReadRequest, Removing, RemovingSource, ScanRequest
+from migrator.stores.base import QuotaStore, ReadRequest, Removing, RemovingSource, ScanRequest, TargetStore
+from migrator.transfer.digest import digest_whole
 
 MARK: Final = "X-Mailferry-Probe"
 SUBJECT: Final = "Mailferry test message"
@@ -33,6 +35,10 @@ WAIT_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 0.5  # between two looks for the message
 _SMALL_BYTES: Final = 32_768  # servers on the way add lines; ours has a few hundred octets
 _LATELY: Final = 200  # newest messages of a folder among which those of earlier tries are looked for
+_A_MONTH: Final = 30 * 86_400  # by which the date of what is stored is older than now
+_MOST_NAMES: Final = 20
+_HEADER_END: Final = re.compile(rb"\r?\n\r?\n")
+_FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:", re.MULTILINE)
 _ADDRESS: Final = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
 _TOKEN: Final = re.compile(rb"^" + MARK.encode() + rb":[ \t]*([0-9a-f]{32})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
@@ -45,6 +51,7 @@ class Probe:
     door: Port
     address: str
     token: str
+    open_to_store: Callable[[], TargetStore] | None = None  # as a move does
     earlier: Collection[str] = ()  # tokens of tries before whose message was not seen to go
 
 
@@ -56,7 +63,7 @@ def new_token() -> str:
 def try_to_oneself(
     probe: Probe, limits: Limits = PATIENCE, *, clock: Clock | None = None, seconds: float = WAIT_SECONDS
 ) -> Iterator[Finding]:
-    """Yield how each step went: USER, ROOM, SUBMISSION, ARRIVAL, REMOVAL; the first bad one ends it.
+    """Yield how each step went: USER, ROOM, SUBMISSION, ARRIVAL, REMOVAL, STORED; the first bad one ends it.
 
     May be repeated. Raises nothing that a mail server causes.
     """
@@ -83,11 +90,61 @@ def try_to_oneself(
             else:
                 yield Finding(Look.SUBMISSION, Outcome.GOOD, "sent")
             found = _wait(store, folders, probe.token, clock, seconds)
-            yield from _ended(store, found, is_unclear=is_unclear, token=probe.token)
+            is_gone = False
+            for finding in _ended(store, found, is_unclear=is_unclear, token=probe.token):
+                yield finding
+                is_gone = finding.look is Look.REMOVAL and finding.outcome is Outcome.GOOD
+            if is_gone and probe.open_to_store is not None:
+                store.drop()
+                yield try_storing(store, probe.open_to_store, probe.token, clock)
     except _Failed as failed:
         yield bad(failed.look, failed.error)
     except MigratorError as error:
         yield bad(Look.USER, error)
+
+
+def try_storing(
+    store: RemovingSource, open_to_store: Callable[[], TargetStore], token: str, clock: Clock | None = None
+) -> Finding:
+    """Store a message in INBOX as a move does, look what became of it, and remove it again.
+
+    Some servers file, answer or rewrite what is stored. Raises ``MigratorError`` of ``store``, with the message left.
+    """
+    now = (clock or SystemClock()).now()
+    body = _message("mailferry@mailferry.invalid", token, now)
+    folders = store.folders()
+    inbox = next((folder.path for folder in folders if folder.path.is_inbox), FolderPath(b"INBOX"))
+    message = Message(inbox, 1, len(body), body, None, inbox, frozenset(("\\Seen",)), int(now) - _A_MONTH)
+    try:
+        with open_to_store() as target:
+            target.ensure_folders([NewFolder(inbox, create=False, subscribe=False, special_use=None)])
+            errors = [receipt.error for receipt in target.append([message])]
+    except MigratorError as error:
+        errors = [error]
+    found = _marked(store, store.folders(), {token})
+    _remove(store, found)
+    if errors[0] is not None:
+        return bad(Look.STORED, errors[0])
+    return _as_stored(found, body)
+
+
+def _as_stored(found: Sequence[_Found], body: bytes) -> Finding:
+    """Say what became of a message that was stored in INBOX."""
+    there = [one for one in found if not one.is_deleted]  # some filters leave the original, marked so
+    kept = [one for one in there if one.path.is_inbox]
+    if not kept or len(there) > 1:
+        names: list[Json] = [one.path.display for one in there]
+        return replace(bad(Look.STORED, MigratorError("probe.filed_elsewhere")), facts={"folders": names})
+    if digest_whole(kept[0].body).canonical == digest_whole(body).canonical:
+        return Finding(Look.STORED, Outcome.GOOD, "kept")
+    before = set(_names(body))
+    added: list[Json] = [name for name in dict.fromkeys(_names(kept[0].body)) if name not in before]
+    return Finding(Look.STORED, Outcome.WARNING, "rewritten", facts={"added": added[:_MOST_NAMES]})
+
+
+def _names(body: bytes) -> list[str]:
+    header = _HEADER_END.split(body, maxsplit=1)[0]
+    return [found.decode("ascii").casefold() for found in _FIELD.findall(header)]
 
 
 class _Failed(Exception):
@@ -106,6 +163,8 @@ class _Found:
     uidvalidity: int
     uid: int
     token: str
+    body: bytes
+    is_deleted: bool
 
 
 def _ended(store: RemovingSource, found: list[_Found], *, is_unclear: bool, token: str) -> Iterator[Finding]:
@@ -213,17 +272,19 @@ def _marked(store: RemovingSource, folders: Iterable[Folder], tokens: set[str]) 
             meta for meta in store.scan([ScanRequest(folder.path, after_uid=after)]) if isinstance(meta, MessageMeta)
         ]
         uids = [meta.uid for meta in metas[-_LATELY:] if meta.size_bytes <= _SMALL_BYTES]
+        deleted = {meta.uid for meta in metas if "\\Deleted" in meta.flags}
         for message in store.read([ReadRequest(folder.path, uids)]) if uids else ():
-            token = _token(message) if isinstance(message, Message) else ""
-            if token in tokens and isinstance(message, Message):
-                found.append(_Found(folder.path, folder.uidvalidity, message.uid, token))
+            if not isinstance(message, Message):
+                continue
+            body = message.whole if message.stream is None else b"".join(message.stream)
+            if (token := _token(body or b"")) in tokens:
+                is_deleted = message.uid in deleted
+                found.append(_Found(folder.path, folder.uidvalidity, message.uid, token, body or b"", is_deleted))
     return found
 
 
-def _token(message: Message) -> str:
-    body = message.whole if message.stream is None else b"".join(message.stream)
-    header = re.split(rb"\r?\n\r?\n", body or b"", maxsplit=1)[0]
-    match = _TOKEN.search(header)
+def _token(body: bytes) -> str:
+    match = _TOKEN.search(_HEADER_END.split(body, maxsplit=1)[0])
     return match[1].decode().lower() if match else ""
 
 

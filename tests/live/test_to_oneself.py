@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from campaigns.models import Account, Batch, Campaign, Event, Server
+from campaigns.selectors import kinds
 from campaigns.services import acceptance, addresses, to_oneself
 from campaigns.services.refusals import Refused
 from migrator.directories.ldap import LdapDirectory
@@ -22,10 +23,11 @@ from migrator.limits import Limits
 from migrator.preflight.ports import Service, port_at
 from migrator.preflight.probe import Finding, Look, Outcome, try_directory, try_server
 from migrator.preflight.probe_others import try_delivery
-from migrator.preflight.to_oneself import MARK, Probe, new_token, try_to_oneself
+from migrator.preflight.to_oneself import MARK, Probe, new_token, try_storing, try_to_oneself
 from migrator.secret import Secret
 from migrator.stores.endpoint import Endpoint
 from migrator.stores.imap_source import ImapSource
+from migrator.stores.imap_target import ImapTarget
 from tests.campaigns.factories import make_campaign, make_user
 from tests.rigs import check
 from tests.rigs.base import HOST, users
@@ -40,7 +42,7 @@ from tests.rigs.text_peer import Act, TextConversation, TextPeer, close, then
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[NightWorld]:
-    with NightWorld(users(4), lists={}) as running:
+    with NightWorld({user: f"five-stones-of-{user}" for user in users(4)}, lists={}) as running:
         yield running
 
 
@@ -66,6 +68,7 @@ def probe(world: NightWorld, account: Mailbox, service: Service = Service.SUBMIS
         "door": port_at(service, sender, HOST, ports[service]),
         "address": world.address(account.user),
         "token": new_token(),
+        "open_to_store": partial(ImapTarget, there, Limits()),
     }
     return Probe(**fields | more)
 
@@ -84,6 +87,7 @@ WELL = {
     "submission": ("good", "sent"),
     "arrival": ("good", "arrived"),
     "removal": ("good", "gone"),
+    "stored": ("good", "kept"),
 }
 
 
@@ -185,6 +189,74 @@ def test_where_one_message_cannot_be_removed_alone_none_is_sent(world: NightWorl
     found = told(try_to_oneself(probe(world, mailbox, open=partial(Plain, endpoint(mailbox), Limits()))))
     assert found["removal"] == ("bad", "probe.not_removable")
     assert "submission" not in found
+
+
+# what is stored
+
+FILTERS: Final = {
+    "keep": "keep;",
+    "file": 'require ["fileinto", "mailbox"]; fileinto :create "Filed";',
+    "copy": 'require ["fileinto", "mailbox", "copy"]; fileinto :copy :create "Filed";',
+    "drop": "discard;",
+    "rewrite": 'require "editheader"; addheader "X-Seen-By" "filter";',
+}
+
+
+@pytest.fixture(scope="module")
+def filtering() -> Iterator[Dovecot]:
+    """A Dovecot that filters what is stored by IMAP, each account in its own way."""
+    extra = """
+protocol imap {
+  mail_plugins = $mail_plugins imap_sieve
+}
+plugin {
+  sieve_plugins = sieve_imapsieve
+  sieve_global_extensions = +editheader
+  sieve_extensions = +editheader
+  imapsieve_mailbox1_name = INBOX
+  imapsieve_mailbox1_causes = APPEND
+  imapsieve_mailbox1_before = file:~/filter.sieve
+}
+"""
+    with Dovecot(dict.fromkeys(FILTERS, "secret"), extra=extra) as server:
+        for user, script in FILTERS.items():
+            check.read(server.account(user))  # makes the folder of the user
+            file = server.maildir(user).parent / "filter.sieve"
+            file.write_text(script + "\n")
+            server.give(file)
+        yield server
+
+
+@pytest.mark.req("D-73")
+@pytest.mark.parametrize(
+    ("user", "outcome", "code"),
+    [
+        ("keep", "good", "kept"),
+        ("file", "bad", "probe.filed_elsewhere"),
+        ("copy", "bad", "probe.filed_elsewhere"),
+        ("drop", "bad", "probe.filed_elsewhere"),
+        ("rewrite", "warning", "rewritten"),
+    ],
+)
+def test_a_new_server_that_files_or_changes_what_is_stored_is_seen_before_the_move(
+    filtering: Dovecot, user: str, outcome: str, code: str
+) -> None:
+    there = endpoint(filtering.account(user))
+    with ImapSource(there, Limits()) as store:
+        found = try_storing(store, partial(ImapTarget, there, Limits()), new_token())
+    assert (found.outcome, found.code) == (outcome, code), found
+    assert [seen for read in check.read(filtering.account(user)).folders.values() for seen in read.messages] == []
+    if user == "rewrite":
+        assert found.facts == {"added": ["x-seen-by"]}
+    if user == "file":
+        assert found.facts == {"folders": ["Filed"]}
+
+
+@pytest.mark.req("D-73")
+def test_a_move_by_smtp_says_that_the_new_server_acts_on_each_message_as_on_new_mail() -> None:
+    for kind in ("smtp", "lmtp"):
+        told = " ".join(map(str, kinds.KINDS[kind].changes))
+        assert "its rules, forwarding and vacation replies act on it" in told
 
 
 # before anybody moves
@@ -295,7 +367,7 @@ def test_an_administrator_sees_on_the_page_of_the_new_server_that_mail_arrives(
     before = titles(mailbox)
     assert arrives() is None
     status, lines, page = sent(signed_in(is_administrator=True), server, **form(world, mailbox))
-    assert (status, [family for family, _ in lines.values()]) == (200, ["done"] * 5)
+    assert (status, [family for family, _ in lines.values()]) == (200, ["done"] * 6)
     assert lines["Arrival"] == ("done", "It is there, in INBOX.")
     assert lines["Sign-in"][1] == f"The account signs in itself: {len(before)} messages."
     assert titles(mailbox) == before

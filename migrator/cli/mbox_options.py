@@ -15,6 +15,13 @@ _WORDS: Final = {
     "--mbox-unquote": "is_quoted",
     "--mbox-names": "names",
 }  # by their options: those of MboxSource
+NONE: Final = {
+    "mbox_zone": None,
+    "mbox_ignore_length": False,
+    "mbox_ignore_status": False,
+    "mbox_unquote": False,
+    "mbox_names": None,
+}  # what a command has that does not take them
 
 
 def add(group: argparse._ArgumentGroup) -> None:

@@ -235,7 +235,7 @@ def _add_classics(commands: argparse._SubParsersAction[_Parser]) -> None:
         _add_sides(parser.add_argument_group("signing in"), SIDES)
         _add_copying(parser.add_argument_group("copying"))
         _add_telling(parser)
-        parser.set_defaults(shared_root=None, new_shared_root=None)  # for copy alone
+        parser.set_defaults(shared_root=None, new_shared_root=None, **mbox_options.NONE)  # for copy alone
 
 
 def _add_rescue(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -123,7 +123,7 @@ def _between_lines(window: Window, variant: Variant) -> Iterator[Piece]:
         separator = mbox_syntax.separator(window.line(at), variant.zone)
         start = window.after_line(at) if separator else at
         end = at = _next_mmdf_line(window, start - 1)
-        if start == end:
+        if start == end and separator is None:
             continue
         header = window.read(start, min(HEADER_LIMIT, end - start))
         header = header[: mbox_syntax.header_length(header)]

@@ -280,6 +280,7 @@ _MBOX = _mixed(
     _SEPARATOR, b"\n", b"\n\n", b"\r\n", b"From ", b">From x\n", b"Subject: a\n", b"Status: RO\n", b"X-UID: 7\n",
     b"Content-Length: ", b"Content-Length: 5\n", b"X-IMAPbase: 1 9 a b\n", b"X-Keywords: a\n", b" folded\n",
     b"Received: by x; Sat, 3 Jan 1996 01:05:34 +0000\n", b"From MAILER-DAEMON Sat Jan  3 01:05:34 1996\n", b"\0",
+    b"\1\1\1\1\n",
 )  # fmt: skip
 
 
@@ -299,15 +300,18 @@ def _mbox(content: bytes) -> None:
             raise
         return
     before = 0
+    is_mmdf = re.match(rb"\x01{4}\r?(\n|\Z)", content) is not None
+    form = rb"(\x01{4}\r?(\n|\Z))+(From [^\n]*(\n|\Z))?" if is_mmdf else rb"[\r\n]*From [^\n]*(\n|\Z)"
     for piece in pieces:
         assert before <= piece.start <= piece.end <= len(content)
         between = content[before : piece.start]
-        assert re.fullmatch(rb"[\r\n]*From [^\n]*(\n|\Z)", between), between
+        assert re.fullmatch(form, between), between
         assert content.startswith(piece.header, piece.start)
         mbox_syntax.date_of(piece.header)
         assert len(mbox_syntax.without_state(piece.header)) <= len(piece.header) + 1
         before = piece.end
-    assert content[before:].strip(b"\r\n") == b"" or not pieces
+    rest = content[before:]
+    assert rest.strip(b"\r\n") == b"" or not pieces or (is_mmdf and re.fullmatch(form, rest))
 
 
 _LETTER = st.lists(

@@ -282,6 +282,7 @@ def test_a_file_of_mmdf_is_cut_at_its_own_lines(file: Path, between: bytes) -> N
         first, second, _ = metas(store)
         assert (first.flags, first.internal_date, second.flags) == ({"\\Seen"}, 723_275_602, frozenset())
     assert read_as(file, MMDF) == read_as(file, MMDF + MMDF) == []
+    assert read_as(file, MMDF + FROM + MMDF) == [b""]  # as in an mbox, where a separator alone is a message
 
 
 def test_names_of_files_in_another_charset_are_names_of_folders(tmp_path: Path) -> None:

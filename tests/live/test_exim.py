@@ -19,7 +19,7 @@ import pytest
 
 from campaigns.bridge import host_files
 from migrator.entries import Values, open_connector
-from migrator.errors import Side
+from migrator.errors import MigratorError, Side
 from migrator.holds import HOLDS
 from tests.contracts.entries import ANNA, BERT, CLARA
 from tests.contracts.hold import HoldContract, PostOffice, settles, waits_for
@@ -30,7 +30,7 @@ from tests.rigs.postbox import Postbox
 
 LIST = "all@example.test"
 BODY = b"Subject: x\r\n\r\nx\r\n"
-PEOPLE = ("anna", "bert", "clara")
+PEOPLE = ("anna", "bert", "clara", "dora", "-d")
 
 
 class Office:
@@ -66,9 +66,9 @@ class Office:
             box.mail.clear()
             box.received = 0
 
-    def hold(self) -> Any:
+    def hold(self, **more: Any) -> Any:
         """Open the hold by the name of its program."""
-        return open_connector(HOLDS, "command", host_files.resolved({"program": {"program": "exim-hold"}}))
+        return open_connector(HOLDS, "command", host_files.resolved({"program": {"program": "exim-hold"}, **more}))
 
     def put(self, hold: Any, address: str) -> Values:
         """Hold mail for ``address``, and return what was there before."""
@@ -154,6 +154,51 @@ def test_only_the_held_recipient_waits_however_the_mail_came(office: Office) -> 
     assert office.brings(CLARA, Side.SOURCE, 1)
     assert office.arrived(ANNA, Side.SOURCE) == 0
     assert hold.held(BERT).messages == 0
+
+
+def test_a_name_with_a_capital_d_is_counted_like_any_other(office: Office) -> None:
+    """The queue's listing marks with a D whom a message has reached."""
+    hold = office.hold()
+    office.put(hold, "dora@example.test")
+    office.mx.send(["Dora@example.test"], BODY)
+    office.mx.send(["dora@example.test"], BODY)
+    assert waits_for(hold, "dora@example.test", 2)
+
+
+def test_mail_to_one_extension_waits_though_that_to_another_in_the_same_message_has_arrived(office: Office) -> None:
+    box = office.boxes[Side.SOURCE]
+    box.judge = lambda number, message: "451 4.2.0 not now" if number == 2 else None
+    office.mx.send(["anna+a@example.test", "anna+b@example.test"], BODY)
+    assert comes(lambda: box.received == 2)
+    assert comes(lambda: re.search(r"^ +D anna\+.@", office.mx.run("-bpa"), re.MULTILINE) is not None)
+    assert office.hold().held(ANNA).messages == 1
+
+
+def test_a_recipient_that_looks_like_an_option_hides_nobodys_mail(office: Office) -> None:
+    office.boxes[Side.SOURCE].judge = lambda number, message: "451 4.2.0 not now"
+    office.mx.send(["-d@example.test"], BODY)
+    office.mx.send([LIST], BODY)
+    assert waits_for(office.hold(), ANNA, 1)
+
+
+@pytest.mark.req("S-124")
+def test_a_release_that_is_ended_for_want_of_time_doubles_nothing(office: Office) -> None:
+    hold = office.hold(seconds=3)
+    before = office.put(hold, ANNA)
+    office.mx.send([ANNA], BODY)
+    assert waits_for(hold, ANNA, 1)
+    go_on = threading.Event()
+    box = office.boxes[Side.TARGET]
+    box.judge = lambda number, message: None if go_on.wait(30) else "451 4.2.0 nobody let it go on"
+    office.mx.move(ANNA)
+    hold.replace(ANNA, hold.holding(before), before)
+    with pytest.raises(MigratorError, match="command.slow"):
+        hold.flush(ANNA, Side.TARGET)
+    assert box.received == 1
+    go_on.set()
+    assert waits_for(hold, ANNA, 0)
+    hold.flush(ANNA, Side.TARGET)
+    assert office.arrived(ANNA, Side.TARGET) == box.received == 1
 
 
 def test_a_sender_whose_recipient_is_verified_is_not_sent_away(office: Office) -> None:

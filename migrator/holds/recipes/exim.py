@@ -66,16 +66,16 @@ def queue() -> list[Message]:
     if listing.returncode != 0:
         sys.exit(listing.stderr.strip() or "exim -bpa failed")
     for line in listing.stdout.splitlines():
-        if head := re.match(r" ?\s*\d+[mhd]\s+\S+\s+(\w{6}-\w+-\w+)\s+<.*>(.*)", line):
+        if head := re.match(r"\s*-?\d+[mhd]\s+\S+\s+(\w{6}-\w+-\w+)\s+<.*>(.*)", line):
             found.append(Message(head[1], "frozen" in head[2], set(), set()))
-        elif found and (one := re.match(r"\s+(\+?D)?\s*(\S+@\S+)$", line)):
+        elif found and (one := re.match(r"\s+(?:(\+?D) +)?(\S+@\S+)$", line)):  # a D of its own: not that of Dora@
             (found[-1].done if one[1] else found[-1].open).add(plain(one[2]))
     return sorted(found, key=lambda message: (message.arrived, message.id))
 
 
 def waiting(address: str) -> list[Message]:
     """Return the messages that have still to reach ``address``, by their own name or by one that leads there now."""
-    messages = [one for one in queue() if address not in one.done]
+    messages = [one for one in queue() if address in one.open or address not in one.done]
     names = {name for one in messages for name in one.open if name.rpartition("@")[2] in DOMAINS}
     # An address that is held leads nowhere now: with a thousand of them in the queue nobody asks about each.
     wanted = {address, *leading(names - {address} - entries().keys(), address)}
@@ -86,7 +86,12 @@ def leading(names: set[str], address: str) -> set[str]:
     """Return those of ``names`` of which mail comes to ``address`` now: lists and aliases, also by way of others."""
     found: set[str] = set()
     is_here = False
-    for line in exim("-bt", *sorted(names)).stdout.splitlines() if names else ():
+    if not names:
+        return found
+    asked = exim("-bt", "--", *sorted(names))  # senders chose these names, and one may look like an option
+    if not asked.stdout.strip():
+        sys.exit(asked.stderr.strip() or "exim -bt failed")
+    for line in asked.stdout.splitlines():
         if parent := re.match(r"\s+<-- (\S+)", line):
             found |= {plain(parent[1])} if is_here else set()
         elif line[:1].strip():  # begins with an address, and what becomes of it
@@ -133,7 +138,7 @@ def write(address: str, value: str | None) -> None:
 def look(address: str) -> None:
     """Print held, free, or what somebody else wrote; leave with 67 when Exim knows nobody of that name."""
     value = entries().get(address)
-    if value is None and exim("-bt", address).returncode == 2:  # undeliverable; 1 would be: not now
+    if value is None and exim("-bt", "--", address).returncode == 2:  # undeliverable; 1 would be: not now
         sys.exit(67)
     print(value or "free")
 
@@ -157,7 +162,9 @@ def flush(address: str) -> None:
         names = [one.id for one in waiting(address) if not one.is_frozen]
         if not names:
             return
-        exim("-M", *names)
+        # In a session of its own: who ends this program for want of time must not end a delivery whose message the
+        # next server has taken, and Exim has not yet noted that.
+        subprocess.run([EXIM, "-M", *names], stdout=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
 def check() -> None:

@@ -58,7 +58,9 @@ def due(now: datetime) -> list[int]:
     rested = now - timedelta(seconds=PROVE_AGAIN_SECONDS)
     proving = Batch.objects.filter(campaign__closed_at=None, campaign__hold__isnull=False)
     proving = proving.filter(Q(ended_at=None) | Q(ended_at__gte=now - timedelta(hours=PROVE_HOURS)))
-    not_proved = Q(held__to_prove__gt=0, held__counted_at__lt=rested) | Q(held__counted_at__lt=F("ended_at"))
+    not_proved = Q(held__to_prove__gt=0) | Q(held__aside__gt=0)
+    not_proved = Q(not_proved, held__counted_at__lt=rested) | Q(held__counted_at__lt=F("ended_at"))
+    not_proved |= Q(held=None, ended_at__isnull=False)  # over before anybody came to count
     ids = (query.values_list("pk", flat=True) for query in (rows, left, proving.filter(not_proved)))
     return sorted({pk for found in ids for pk in found})
 
@@ -72,32 +74,51 @@ def count(batch_id: int, *, world: World = WORLD) -> None:
 
 
 def _to_ask(batch_id: int) -> list[_Asked]:
-    """Return whose mail is held, and whose release is not proved; first who was asked the longest ago.
-
-    The last step counts that is not undone: in some methods mail is held and released twice.
+    """Return whose mail is held, and whose release is not proved, or leaves mail aside; first who was asked the longest
+    ago.
     """
-    kinds = (StepKind.HOLD.value, StepKind.RELEASE.value)
-    rows = JournalEntry.objects.filter(account__batch=batch_id, cutover=F("account__cutover"), kind__in=kinds)
-    rows = rows.exclude(status=EntryStatus.UNDONE.value)
-    rows = rows.exclude(kind=StepKind.RELEASE.value, status=EntryStatus.BEGUN.value)
-    last: dict[int, tuple[str, datetime | None]] = {}
-    for pk, kind, ended_at in rows.order_by("position", "pk").values_list("account_id", "kind", "ended_at"):
-        last[pk] = kind, ended_at
+    last = _last_steps(batch_id)
     connected = Account.objects.select_related("batch", "source", "target", "campaign__hold", "held_mail")
     found = connected.filter(pk__in=list(last)).order_by(F("held_mail__counted_at").asc(nulls_first=True), "pk")
     asked = []
     for account in found:
-        kind, ended_at = last[account.pk]
-        if kind == StepKind.HOLD.value:
+        released_at = last[account.pk]
+        row: AccountHeld | None = getattr(account, "held_mail", None)
+        if released_at is None:
             asked += [_Asked(account)] if account.state in WATCHED else []
-        elif not is_proved(getattr(account, "held_mail", None), account):
-            asked.append(_Asked(account, ended_at))
+        elif row is None or row.aside or not is_proved(row, account, released_at):
+            asked.append(_Asked(account, released_at))
     return asked
 
 
-def is_proved(row: AccountHeld | None, account: Account) -> bool:
-    """True when nothing was left of the mail that was held for ``account`` in its last move."""
-    if row is None or row.cutover != account.cutover:
+def _last_steps(batch_id: int) -> dict[int, datetime | None]:
+    """Return for whom a hold was begun in the last move, and since when mail flows again; None while it is held.
+
+    The last step counts that is not undone: in some methods mail is held and released twice. A hold that is undone has
+    let mail flow, too, to the old server.
+    """
+    kinds = (StepKind.HOLD.value, StepKind.RELEASE.value)
+    rows = JournalEntry.objects.filter(account__batch=batch_id, cutover=F("account__cutover"), kind__in=kinds)
+    steps = rows.order_by("position", "pk").values_list("account_id", "kind", "status", "ended_at")
+    is_held: dict[int, bool] = {}
+    flows_since: dict[int, datetime] = {}
+    for pk, kind, status, ended_at in steps:
+        is_undone, is_hold = status == EntryStatus.UNDONE.value, kind == StepKind.HOLD.value
+        is_held.setdefault(pk, False)
+        if is_hold and not is_undone:
+            is_held[pk] = True
+        elif ended_at is not None and (is_hold if is_undone else status == EntryStatus.DONE.value):
+            is_held[pk] = is_held[pk] and is_hold  # a hold that is undone ends no other
+            flows_since[pk] = max(flows_since.get(pk, ended_at), ended_at)
+    return {pk: None if held else flows_since[pk] for pk, held in is_held.items() if held or pk in flows_since}
+
+
+def is_proved(row: AccountHeld | None, account: Account, released_at: datetime | None = None) -> bool:
+    """True when nothing was left of the mail that was held for ``account`` in its last move.
+
+    ``released_at``: when it was released, for the last time; what was said before that proves nothing.
+    """
+    if row is None or row.cutover != account.cutover or (released_at is not None and row.counted_at < released_at):
         return False
     return row.is_released and not row.messages and not row.error_code
 
@@ -109,15 +130,17 @@ def _ask(asked: Sequence[_Asked], world: World) -> None:
     hold = asked[0].account.campaign.hold
     keeps = hold is not None and has_trait(world.holds, hold.kind, Trait.KEEPS)
     with Approach(asked[0].account, world) as approach:
+        asked_at = timezone.now()
         together = _together(approach, [one.account.source_login for one in asked])
         for one in asked:
             if time.monotonic() >= end:
                 break
+            found = together.get(one.account.source_login)
+            at = asked_at if found else timezone.now()  # before the question: a release meanwhile is not in the answer
             try:
-                found = together.get(one.account.source_login) or _of_one(approach, one.account)
-                rows.append(_row(one, found, keeps=keeps))
+                rows.append(_row(one, found or _of_one(approach, one.account), at, keeps=keeps))
             except MigratorError as error:
-                rows.append(_unknown(one, error.code))
+                rows.append(_unknown(one, error.code, at))
     fields = [field.name for field in AccountHeld._meta.concrete_fields if not field.primary_key]
     AccountHeld.objects.bulk_create(rows, update_conflicts=True, unique_fields=["account"], update_fields=fields)
 
@@ -142,7 +165,7 @@ def _of_one(approach: Approach, account: Account) -> HeldMail:
     return hold.held(account.source_login)
 
 
-def _row(one: _Asked, found: HeldMail, *, keeps: bool) -> AccountHeld:
+def _row(one: _Asked, found: HeldMail, at: datetime, *, keeps: bool) -> AccountHeld:
     """Return what was said of a user. After a release only that counts of which the oldest had come before it.
 
     Where the hold ``keeps`` mail, as in a file, all counts: nothing sends what came to it late.
@@ -154,7 +177,7 @@ def _row(one: _Asked, found: HeldMail, *, keeps: bool) -> AccountHeld:
     return AccountHeld(
         account=one.account,
         cutover=one.account.cutover,
-        counted_at=timezone.now(),
+        counted_at=at,
         is_released=one.released_at is not None,
         messages=messages,
         oldest_at=oldest,
@@ -163,11 +186,11 @@ def _row(one: _Asked, found: HeldMail, *, keeps: bool) -> AccountHeld:
     )
 
 
-def _unknown(one: _Asked, code: str) -> AccountHeld:
+def _unknown(one: _Asked, code: str, at: datetime) -> AccountHeld:
     return AccountHeld(
         account=one.account,
         cutover=one.account.cutover,
-        counted_at=timezone.now(),
+        counted_at=at,
         is_released=one.released_at is not None,
         error_code=code,
     )
@@ -184,6 +207,7 @@ def _summed(asked: Sequence[_Asked]) -> dict[str, object]:
         row = rows.get(one.account.pk)
         is_this = row is not None and row.cutover == one.account.cutover
         is_this = is_this and row is not None and row.is_released == (one.released_at is not None)
+        is_this = is_this and row is not None and (one.released_at is None or row.counted_at >= one.released_at)
         if row is None or not is_this or row.error_code or row.counted_at < now - timedelta(seconds=STALE_SECONDS):
             unknown += one.released_at is None
             code = row.error_code if row is not None and row.error_code else code

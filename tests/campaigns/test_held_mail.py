@@ -327,3 +327,56 @@ def test_a_count_that_is_old_is_said_to_be_so(client: Client, world: World) -> N
     assert "and not since" not in text_of(client, f"/people/{account.pk}")
     AccountHeld.objects.update(counted_at=timezone.now() - timedelta(seconds=held_mail.STALE_SECONDS + 1))
     assert "and not since" in text_of(client, f"/people/{account.pk}")
+
+
+def test_a_second_release_is_proved_only_by_a_question_that_was_asked_after_it(world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    step(account, "release", "done")
+    held_mail.count(batch.pk, world=world)
+    assert held_mail.is_proved(AccountHeld.objects.get(), account)
+    step(account, "hold", "done")
+    release(account)
+    wait_for(account, 2, OLDEST - timedelta(days=3650))
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
+    held_mail.count_due(world=world)
+    assert proof(batch) == ("held", False)
+
+
+def test_of_whoever_went_back_nobody_is_told_that_mail_is_held(client: Client, world: World) -> None:
+    batch = holding(1)
+    account = batch.accounts.get()
+    wait_for(account, 2, OLDEST)
+    held_mail.count(batch.pk, world=world)
+    JournalEntry.objects.update(status="undone", ended_at=timezone.now())
+    put(account, S.READY)
+    later = timezone.now() + timedelta(minutes=2)
+    wait_for(account, 2, timezone.now() - timedelta(minutes=5))
+    held_mail.count_due(later, world=world)
+    assert BatchHeld.objects.get().left == 2
+    Hold.queue.waiting.clear()
+    held_mail.count_due(later, world=world)
+    held = BatchHeld.objects.get()
+    assert (held.messages, held.left, held.to_prove) == (0, 0, 0)
+    client.force_login(make_user(is_operator=True, is_helpdesk=True))
+    for page in (f"/people/{account.pk}", f"/accounts/{account.pk}"):
+        text = text_of(client, page)
+        assert "New mail is held" not in text
+        assert "New mail was released; none of what was held was left" in text
+
+
+def test_what_a_person_put_on_hold_is_told_after_the_proof_too(world: World) -> None:
+    batch = holding(1)
+    Hold.beside = {"aside": 3}
+    release(batch.accounts.get())
+    for _ in range(2):
+        held_mail.count(batch.pk, world=world)
+        assert BatchHeld.objects.get().aside == 3
+
+
+def test_a_move_so_short_that_nobody_counted_is_proved_too(world: World) -> None:
+    batch = holding(1)
+    release(batch.accounts.get())
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
+    assert held_mail.count_due(world=world) == [batch.pk]
+    assert proof(batch) == ("held", True)

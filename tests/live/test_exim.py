@@ -192,7 +192,7 @@ def test_a_release_that_is_ended_for_want_of_time_doubles_nothing(office: Office
     box.judge = lambda number, message: None if go_on.wait(30) else "451 4.2.0 nobody let it go on"
     office.mx.move(ANNA)
     hold.replace(ANNA, hold.holding(before), before)
-    with pytest.raises(MigratorError, match="command.slow"):
+    with pytest.raises(MigratorError, match=r"command\.slow"):
         hold.flush(ANNA, Side.TARGET)
     assert box.received == 1
     go_on.set()

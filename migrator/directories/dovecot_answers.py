@@ -37,22 +37,29 @@ class DovecotAnswers:
         self._users = users
         self._clock = clock
 
-    def settle(self, name: str, *, is_refused: bool) -> None:
-        """Return when Dovecot acts on the files as they are. Raises ``directory.busy`` when it does not in time."""
+    def settle(self, name: str, *, is_refused: bool, is_new: bool = False) -> None:
+        """Return when Dovecot acts on the files as they are. Raises ``directory.busy`` when it does not in time.
+
+        ``is_new``: the line was just made. A Dovecot that has not read it refuses its user, too, and an administrator
+        who opens the mailbox.
+        """
         end = self._clock.monotonic() + SECONDS
-        while self.is_refused(name) is not is_refused:
+        while self.is_refused(name, is_new=is_new) is not is_refused:
             if self._clock.monotonic() > end:
                 raise MigratorError("directory.busy", reply="Dovecot does not act on its file yet")
             self._clock.wait(_PAUSE)
 
-    def is_refused(self, name: str) -> bool | None:
-        """Tell whether Dovecot refuses ``name``; None where it may go by an older file still. Raises."""
+    def is_refused(self, name: str, *, is_new: bool = False) -> bool | None:
+        """Tell whether Dovecot refuses ``name``; None where it may go by an older file still. Raises.
+
+        Of a line that ``is_new`` it may say that it knows nobody of that name, until it has read the file.
+        """
         run(self._doveadm, ["auth", "cache", "flush", name])  # fails where there is no cache, which is as good
         answer = run(self._doveadm, ["auth", "lookup", "-x", "service=imap", name])
         if answer.code == 0:
             return any(line.strip().partition(":")[0].strip() == NOLOGIN for line in answer.out.splitlines())
         if answer.code == _UNKNOWN_USER:
-            return True
+            return None if is_new and self._users.age_seconds() < READ_SECONDS else True
         return self._is_refused_by_line(name, answer)
 
     def _is_refused_by_line(self, name: str, answer: Answer) -> bool | None:

@@ -103,7 +103,7 @@ class DovecotPopulation:
         name, made = self._name(address), self.line_of(address)
         self._users.change(name, lambda line: made if line is None else line)
         if self._users.line(name) == made:
-            self._answers.settle(name, is_refused=True)
+            self._answers.settle(name, is_refused=True, is_new=True)
 
     def remove(self, address: str) -> None:
         """Take the line away if it is as it was made; one that somebody changed since stays."""

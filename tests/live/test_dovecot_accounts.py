@@ -156,6 +156,13 @@ def test_chosen_accounts_sign_in_with_the_password_of_the_system_and_others_do_n
     assert shadowed.is_let_in("owner", "own word")  # who was there before
 
 
+def test_an_administrator_is_let_into_an_account_as_soon_as_it_is_made(shadowed: Place) -> None:
+    accounts = shadowed.population(os_password=True)
+    for address in (ANNA, BERT, CARL):
+        accounts.create(address)
+        assert shadowed.is_let_in(f"{address.partition('@')[0]}*{ADMIN}", ADMIN_PASSWORD)
+
+
 def test_the_password_of_the_system_opens_nothing_while_an_account_is_closed(shadowed: Place) -> None:
     shadowed.population(os_password=True).create(ANNA)
     shadowed.let_in(ANNA)

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from campaigns.bridge.connect import WORLD, Approach, World
 from campaigns.models import Account, AccountHeld, Batch, BatchCount, BatchHeld, JournalEntry
-from campaigns.services.watchdog import WATCHED
+from campaigns.services.watchdog import WATCHED, is_watched
 from migrator.entries import Trait, has_trait
 from migrator.errors import MigratorError
 from migrator.holds.base import HeldMail, MailHold
@@ -85,7 +85,7 @@ def _to_ask(batch_id: int) -> list[_Asked]:
         released_at = last[account.pk]
         row: AccountHeld | None = getattr(account, "held_mail", None)
         if released_at is None:
-            asked += [_Asked(account)] if account.state in WATCHED else []
+            asked += [_Asked(account)] if is_watched(account) else []
         elif row is None or row.aside or not is_proved(row, account, released_at):
             asked.append(_Asked(account, released_at))
     return asked

@@ -119,6 +119,11 @@ def _log_once(batch_id: int, method: str, error: Exception) -> None:
         log.error("the method of batch %d cannot be read, its steps by hand are not watched: %r", batch_id, error)
 
 
+def is_watched(account: Account) -> bool:
+    """True when ``account`` may be locked out, or its mail held, by its own steps."""
+    return account.state in WATCHED or (account.state == _S.FAILED and account.arrives_first)
+
+
 def _watched(prefix: str = "") -> Q:
     """Return who may be locked out, as a condition; ``prefix`` leads to the account."""
     stranded = Q(**{f"{prefix}state": _S.FAILED, f"{prefix}arrives_first": True})

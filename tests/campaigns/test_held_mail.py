@@ -380,3 +380,16 @@ def test_a_move_so_short_that_nobody_counted_is_proved_too(world: World) -> None
     Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
     assert held_mail.count_due(world=world) == [batch.pk]
     assert proof(batch) == ("held", True)
+
+
+def test_who_failed_on_arriving_while_their_mail_is_held_is_counted_and_nothing_is_proved(world: World) -> None:
+    batch = holding(2)
+    first, second = batch.accounts.order_by("pk")
+    release(first)
+    put(second, S.FAILED, arrives_first=True)
+    Batch.objects.filter(pk=batch.pk).update(ended_at=timezone.now())
+    held_mail.count_due(world=world)
+    assert proof(batch) == ("held_unproved", None)
+    wait_for(second, 3, OLDEST)
+    held_mail.count(batch.pk, world=world)
+    assert proof(batch) == ("held", False)

@@ -28,6 +28,7 @@ from migrator.directories.dovecot_answers import (
     REASON,
     DovecotAnswers,
     checked_reason,
+    extra,
     name_in_file,
 )
 from migrator.directories.line_file import LineFile
@@ -40,6 +41,7 @@ from migrator.secret import Secret
 NO_PASSWORD: Final = "{CRYPT}!"
 FOLDERS: Final = "~/mail"
 _STAR: Final = "*"
+_INBOX: Final = ":INBOX="
 # Of a path that becomes a part of a line, and of a variable of Dovecot's: no blank, colon or percent sign.
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.+*-]+)+")
 _HOME_PATH: Final = re.compile(r"~(?:/[A-Za-z0-9_.+-]+)+")
@@ -71,7 +73,7 @@ class DovecotPopulation:
         given.end()
         if not _HOME_PATH.fullmatch(folders) or "/.." in folders:
             raise ValueError("The option external_folders is a folder in the home, such as ~/mail.")
-        location = f"mbox:{folders}:INBOX={inbox}"
+        location = f"mbox:{folders}{_INBOX}{inbox}"
         return cls(
             users, reason, DovecotAnswers(doveadm, users, SystemClock()), by_local_part, location, external, os_password
         )
@@ -99,9 +101,19 @@ class DovecotPopulation:
         return self._users.line(self._name(address)) is not None
 
     def create(self, address: str) -> None:
-        """Write the line, and return when Dovecot acts on it. A line that is there stays as it is."""
+        """Write the line, and return when Dovecot acts on it. A line that is there stays as it is.
+
+        Raises ``populate.in_the_way`` where the mailbox file is another account's INBOX, as that of the same name in
+        another domain: each would read the other's mail.
+        """
         name, made = self._name(address), self.line_of(address)
-        self._users.change(name, lambda line: made if line is None else line)
+
+        def written(line: str | None) -> str:
+            if line is None:
+                self._require_own_inbox(made)
+            return made if line is None else line
+
+        self._users.change(name, written)
         if self._users.line(name) == made:
             self._answers.settle(name, is_refused=True, is_new=True)
 
@@ -121,6 +133,12 @@ class DovecotPopulation:
     def close(self) -> None:
         """Nothing is kept open."""
 
+    def _require_own_inbox(self, made: str) -> None:
+        inbox = _inbox(made)
+        for line in self._users.lines() if inbox else ():
+            if _inbox(line) == inbox:
+                raise MigratorError("populate.in_the_way", reply=f"{inbox} is the INBOX of {line.partition(':')[0]}")
+
     def _name(self, address: str) -> str:
         return name_in_file(address, by_local_part=self._by_local_part)
 
@@ -133,6 +151,12 @@ def _pattern(given: str) -> str:
     if not _PATH.fullmatch(path) or "/.." in path or path.count(_STAR) != 1:
         raise ValueError("The option external_inbox is a full path with one * for the user, such as /var/mail/*.")
     return path
+
+
+def _inbox(line: str) -> str:
+    """Return the file in which a line has INBOX, if it names one."""
+    places = (one.partition(_INBOX)[2] for one in extra(line).split() if one.startswith("userdb_mail="))
+    return next((place.partition(":")[0] for place in places if place), "")
 
 
 def _file(address: str) -> str:

@@ -33,6 +33,10 @@ class LineFile:
         """Return the line of ``name``, without its line end. Raises ``directory.ambiguous``, ``.no_permission``."""
         return _only(name, self._lines())
 
+    def lines(self) -> list[str]:
+        """Return all lines, comments among them. Raises as :meth:`line`."""
+        return self._lines()
+
     def age_seconds(self) -> float:
         """Return how long the file has been what it is. Times of change may be set ahead, so this goes by its state."""
         with _permitted():

@@ -89,3 +89,13 @@ def test_options_that_cannot_be_meant_are_refused_with_a_sentence(
         population(tmp_path, **options)
     assert caught.value.code == "connector.invalid"
     assert sentence in caught.value.reply
+
+
+def test_nobody_gets_the_mailbox_file_of_somebody_of_the_same_name_in_another_domain(tmp_path: Path) -> None:
+    made = population(tmp_path, external_inbox="/var/mail")
+    before = f"# all\n{made.line_of('anna@elsewhere.test')}\n"
+    (tmp_path / "users").write_text(before)
+    with pytest.raises(MigratorError, match=r"populate\.in_the_way") as caught:
+        made.create(ANNA)
+    assert caught.value.reply == "/var/mail/anna is the INBOX of anna@elsewhere.test"
+    assert (tmp_path / "users").read_text() == before

@@ -10,11 +10,12 @@ releases it, or it is put back into the old mailbox where that is an mbox of thi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
@@ -35,6 +36,7 @@ from migrator.stores.mbox import MboxSource
 
 # So long may a delivery take that read the file before it was changed: nobody tells of it, and it is one write.
 DELIVERY_SECONDS: Final = 2.0
+TOGETHER_SECONDS: Final = 10.0  # for the files of many, of which some may be locked
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})(?:@[A-Za-z0-9.-]+)?")
 _FOLDER: Final = re.compile(r"(/[A-Za-z0-9_.-]+)+")
 _NOTE: Final = "# New mail waits in this file while your mailbox is moved. Please do not change this.\n"
@@ -109,6 +111,24 @@ class ForwardFileHold:
         user = _user(address)
         found = self._files.held(user) if user else HeldMail(0)
         return replace(found, aside=self._queue.look(address).aside) if self._queue else found
+
+    def held_of(self, addresses: Sequence[str]) -> dict[str, HeldMail]:
+        """Return what :meth:`held` does for each of ``addresses``, the queue looked at once for all.
+
+        Whose file cannot be read is left out, and who is not reached in time.
+        """
+        end = time.monotonic() + TOGETHER_SECONDS
+        looks = self._queue.look_at(addresses) if self._queue else {}
+        found = {}
+        for address in addresses:
+            user = _user(address)
+            if time.monotonic() >= end:
+                break
+            with contextlib.suppress(MigratorError):
+                look = looks.get(address.lower())
+                held = self._files.held(user) if user else HeldMail(0)
+                found[address] = replace(held, aside=look.aside if look else 0)
+        return found
 
     def flush(self, address: str, to: Side) -> None:
         """Put what waits back into the old mailbox; to the new one nothing is sent (``hold.kept_in_file``)."""

@@ -44,6 +44,14 @@ SENTENCES: Final[dict[str, tuple[Any, Any, Any]]] = {
         gettext_lazy("Proved on a test account, as it is set up now."),
         gettext_lazy("Not proved on a test account as it is set up now: every move would fail at once."),
     ),
+    "opened": (
+        gettext_lazy("New accounts"),
+        gettext_lazy("Are made closed, and opened with the move."),
+        gettext_lazy(
+            "Are made closed on the new server, and nothing opens them: nobody who is made could sign in after the "
+            "move. Choose a connection for who may sign in on the new server."
+        ),
+    ),
     "flow": (
         gettext_lazy("Held mail"),
         gettext_lazy("Flows to the new server once its owner is there."),

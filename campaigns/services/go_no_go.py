@@ -34,6 +34,7 @@ from campaigns.services.refusals import Refused
 from campaigns.states import AccountState
 from migrator.entries import Trait, has_trait
 from migrator.holds import HOLDS
+from migrator.journal import StepKind
 from migrator.recipes import recipe_of
 from migrator.routes import ROUTES
 
@@ -109,7 +110,7 @@ def _is_well_still(batch: Batch, now: datetime) -> bool:
     """Look once more at what is needed: somebody may have changed the method since."""
     fresh = Batch.objects.select_related("campaign__source", "campaign__target").get(pk=batch.pk)
     state = _State(fresh, now, {}, None)
-    return not any(finding.blocks for check in (_alarm, _method) for finding in check(state))
+    return not any(finding.blocks for check in (_alarm, _method, _opened) for finding in check(state))
 
 
 def locks_out(batch: Batch) -> bool:
@@ -152,6 +153,14 @@ def _alarm(state: _State) -> Iterator[Finding]:
 def _method(state: _State) -> Iterator[Finding]:
     if is_watched(state.batch):
         yield Finding("method", preflights.is_accepted(state.batch.campaign), True)
+
+
+def _opened(state: _State) -> Iterator[Finding]:
+    """An account that is made is made closed, and only the connection to the new server's accounts opens it."""
+    campaign = state.batch.campaign
+    steps = recipe_of(campaign.recipe, campaign.steps).steps
+    if campaign.population_id is not None and any(step.kind is StepKind.POPULATE for step in steps):
+        yield Finding("opened", campaign.target_directory_id is not None, True)
 
 
 def _flow(state: _State) -> Iterator[Finding]:
@@ -233,6 +242,7 @@ def _window(state: _State) -> Iterator[Finding]:
 _CHECKS: Final[tuple[Callable[[_State], Iterator[Finding]], ...]] = (
     _alarm,
     _method,
+    _opened,
     _flow,
     _ready,
     _fresh,

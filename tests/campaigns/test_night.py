@@ -65,6 +65,25 @@ def say_go(client: Client, batch: Batch, **fields: str) -> Any:
 # Go or no go
 
 
+def test_nobody_says_go_where_accounts_are_made_closed_and_nothing_opens_them(
+    operator: Client, proved_method: None
+) -> None:
+    batch = locking()
+    read_test_alarm()
+    makes = Connector.objects.create(room="population", kind="dovecot", name="makes", options={})
+    Campaign.objects.filter(pk=batch.campaign_id).update(population=makes)
+    assert "opened" not in codes(batch)  # the classic night makes nobody
+    Campaign.objects.update(recipe="secondary")
+    assert codes(batch)["opened"] is False
+    assert "nothing opens them" in operator.get(f"/batches/{batch.pk}/night").content.decode()
+    with pytest.raises(Refused):
+        go_no_go.go(loaded(batch), actor="anna")
+    opens = Connector.objects.create(room="directory", kind="dovecot", name="opens", options={})
+    Campaign.objects.update(target_directory=opens)
+    assert codes(batch)["opened"] is True
+    go_no_go.go(loaded(batch), actor="anna")
+
+
 def test_nobody_says_go_before_somebody_has_read_a_test_alarm(operator: Client, proved_method: None) -> None:
     batch = locking()
     page = operator.get(f"/batches/{batch.pk}/night").content.decode()

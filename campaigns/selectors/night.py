@@ -49,7 +49,8 @@ SENTENCES: Final[dict[str, tuple[Any, Any, Any]]] = {
         gettext_lazy("Are made closed, and opened with the move."),
         gettext_lazy(
             "Are made closed on the new server, and nothing opens them: nobody who is made could sign in after the "
-            "move. Choose a connection for who may sign in on the new server."
+            "move. Choose a connection for who may sign in on the new server; with a Dovecot, one that changes its "
+            "passwd-file and not the file of those whom it denies."
         ),
     ),
     "flow": (

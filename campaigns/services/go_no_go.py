@@ -156,11 +156,20 @@ def _method(state: _State) -> Iterator[Finding]:
 
 
 def _opened(state: _State) -> Iterator[Finding]:
-    """An account that is made is made closed, and only the connection to the new server's accounts opens it."""
+    """An account that is made is made closed, and only the connection to the new server's accounts opens it.
+
+    In a Dovecot by its line in the passwd-file: who is not in the file of those whom it denies is closed still.
+    """
     campaign = state.batch.campaign
     steps = recipe_of(campaign.recipe, campaign.steps).steps
-    if campaign.population_id is not None and any(step.kind is StepKind.POPULATE for step in steps):
-        yield Finding("opened", campaign.target_directory_id is not None, True)
+    if campaign.population is not None and any(step.kind is StepKind.POPULATE for step in steps):
+        opener = campaign.target_directory
+        is_denying = (
+            opener is not None
+            and campaign.population.kind == opener.kind == "dovecot"
+            and bool(opener.options.get("deny"))
+        )
+        yield Finding("opened", opener is not None and not is_denying, True)
 
 
 def _flow(state: _State) -> Iterator[Finding]:

@@ -80,6 +80,9 @@ def test_nobody_says_go_where_accounts_are_made_closed_and_nothing_opens_them(
         go_no_go.go(loaded(batch), actor="anna")
     opens = Connector.objects.create(room="directory", kind="dovecot", name="opens", options={})
     Campaign.objects.update(target_directory=opens)
+    Connector.objects.filter(pk=opens.pk).update(options={"deny": {"list": "denied"}})  # leaves nologin in the line
+    assert codes(batch)["opened"] is False
+    Connector.objects.filter(pk=opens.pk).update(options={})
     assert codes(batch)["opened"] is True
     go_no_go.go(loaded(batch), actor="anna")
 

@@ -165,6 +165,14 @@ def test_a_name_with_a_capital_d_is_counted_like_any_other(office: Office) -> No
     assert waits_for(hold, "dora@example.test", 2)
 
 
+def test_nobody_is_told_that_an_address_with_an_extension_is_held(office: Office) -> None:
+    """The router takes the extension off: an entry with one would hold nothing."""
+    with pytest.raises(MigratorError, match=r"only anna@example\.test can be held"):
+        office.hold().find("anna+news@example.test")
+    with pytest.raises(MigratorError, match=r"only anna@example\.test can be held"):
+        office.hold().replace("anna+news@example.test", {"state": "free"}, {"state": "held"})
+
+
 def test_mail_to_one_extension_waits_though_that_to_another_in_the_same_message_has_arrived(office: Office) -> None:
     box = office.boxes[Side.SOURCE]
     box.judge = lambda number, message: "451 4.2.0 not now" if number == 2 else None

@@ -184,6 +184,8 @@ def check() -> None:
 def main(verb: str, address: str = "", side: str = "") -> None:
     """Do what ``verb`` says."""
     address = address.lower()
+    if address and address != plain(address) and verb in ("look", "hold"):
+        sys.exit(f"{address}: what is behind the + is an extension here; only {plain(address)} can be held.")
     verbs = {"look": look, "settled": settled, "count": count, "flush": flush}
     if verb == "check":
         check()

@@ -33,7 +33,8 @@ HELD: Final = "held"
 FREE: Final = "free"
 NO_USER: Final = 67
 _VERBS: Final = {HELD: "hold", FREE: "free"}
-_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,12})(?:\.\d+)?)?(?: +aside=(\d{1,9}))?( +senders)?")
+# No more digits of a time: it would be in no year that can be told.
+_COUNT: Final = re.compile(r"(\d{1,9})(?: +(\d{1,11})(?:\.\d+)?)?(?: +aside=(\d{1,9}))?( +senders)?")
 
 
 class CommandHold:

@@ -82,7 +82,7 @@ def test_what_waits_is_counted_with_its_age_or_without(tmp_path: Path, printed: 
     assert hold(written(tmp_path, f"#!/bin/sh\necho '{printed}'\n")).held(ANNA) == wanted
 
 
-@pytest.mark.parametrize("printed", ["", "many", "-1", "1 2 3", "1\n2", "none waits"])
+@pytest.mark.parametrize("printed", ["", "many", "-1", "1 2 3", "1\n2", "none waits", "1 999999999999"])
 def test_a_count_that_is_no_number_is_not_taken_for_none(tmp_path: Path, printed: str) -> None:
     program = hold(written(tmp_path, f"#!/bin/sh\nprintf '%s' '{printed}'\n"))
     for look in (program.held, program.is_settled):

@@ -187,14 +187,14 @@ CHECKED: Final[dict[str, tuple[Any, Any, Any, Any]]] = {
     "arrives": (
         gettext_lazy("Mail arrives"),
         gettext_lazy("%(account)s sent a message to itself on the new server, and it came."),
-        gettext_lazy("%(account)s sent a message to itself on the new server; not all was well. Look at its page."),
+        gettext_lazy("%(account)s was to send a message to itself; not all was well. Look at the new server's page."),
         gettext_lazy("Nobody has tried since the go. An administrator does it on the page of the new server."),
     ),
     "queue": (
         gettext_lazy("Old queue"),
         gettext_lazy("Nothing waits to be sent on the old server."),
         gettext_lazy("Messages that wait to be sent on the old server: %(messages)s."),
-        gettext_lazy("Not known."),
+        gettext_lazy("Not known: nobody has looked since the night, or it could not be seen."),
     ),
 }
 
@@ -276,6 +276,16 @@ class NightPage:
     log: list[Told]
     accepted: list[Line]  # once the batch has ended
     can_try: bool  # to sign in as somebody
+
+    @property
+    def can_see_queue(self) -> bool:
+        """True when the old server's queue can be looked at."""
+        return any(line.code == "queue" for line in self.accepted)
+
+    @property
+    def can_send(self) -> bool:
+        """True when an account for tests can send a message to itself on the new server."""
+        return any(line.code == "arrives" for line in self.accepted)
 
     @property
     def is_before(self) -> bool:

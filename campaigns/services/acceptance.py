@@ -114,12 +114,20 @@ def _arrives(batch: Batch) -> Iterator[Check]:
 
 
 def _queue(batch: Batch) -> Iterator[Check]:
-    """Tell what was seen last of the queue of the old server, where an administrator said how it is seen."""
-    if not place_book(batch.campaign).queue_program:
+    """Tell what was seen last of the queue of the old server since the night, where somebody said how it is seen."""
+    if not may_see_queue(batch):
         return
-    last = Event.objects.filter(batch=batch, name=QUEUE_SEEN).order_by("-pk").first()
+    rows = Event.objects.filter(batch=batch, name=QUEUE_SEEN)
+    if since := batch.ended_at or batch.go_at:
+        rows = rows.filter(at__gt=since)
+    last = rows.order_by("-pk").first()
     waiting = last.data.get("messages") if last else None
     yield Check("queue", None if waiting is None else not waiting, {"messages": waiting or 0})
+
+
+def may_see_queue(batch: Batch) -> bool:
+    """Return whether an administrator said by which program the old server's queue is seen."""
+    return bool(place_book(batch.campaign).queue_program)
 
 
 def look_at_queue(batch: Batch, *, actor: Actor) -> MigratorError | None:

@@ -95,9 +95,11 @@ def night_try(request: HttpRequest, batch_id: int) -> HttpResponse:
     unseen = acceptance.look_at_queue(found, actor=reader(request))
     if unseen is not None:
         messages.error(request, words.cause(unseen.code, "source"))
+    elif acceptance.may_see_queue(found):
+        messages.success(request, gettext("Looked at the queue of the old server."))
     tried = acceptance.try_batch(found, actor=reader(request))
     failed = [one for one in tried if one.error is not None]
-    if not tried:
+    if not tried and not acceptance.may_see_queue(found):
         messages.error(request, gettext("Nobody who has moved can be signed in as: no password is known."))
     for one in failed:
         facts = {"name": one.account.target_login, "why": words.cause(one.error.code, "target")} if one.error else {}

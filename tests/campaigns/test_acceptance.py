@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from campaigns.models import Account, Batch, BatchHeld, Campaign, Confirmation, Connector, Event
-from campaigns.services import acceptance
+from campaigns.models import Account, Batch, BatchHeld, Campaign, Confirmation, Connector, Event, PlaceBook, Server
+from campaigns.services import acceptance, to_oneself
 from campaigns.states import AccountState
+from migrator.holds.base import HeldMail
 from tests.campaigns.factories import event_names, make_batch, make_user, put
 from tests.campaigns.towns import Town
 
@@ -104,6 +106,55 @@ def test_what_the_rows_say_is_told() -> None:
     }
     BatchHeld.objects.update(unknown=1)
     assert well()["held"] is None
+
+
+@pytest.mark.django_db
+def test_what_was_seen_of_the_queue_before_the_night_was_over_counts_for_nothing(client: Client) -> None:
+    moved = make_batch(1, state=S.DONE, go_at=timezone.now() - timedelta(hours=1))
+    PlaceBook.objects.create(campaign=moved.campaign, queue_program="see")
+    seen = {"name": acceptance.QUEUE_SEEN, "campaign": moved.campaign, "batch": moved}
+    Event.objects.create(**seen, data={"messages": 0})
+    Batch.objects.update(ended_at=timezone.now())
+    assert well()["queue"] is None
+    Event.objects.create(**seen, data={"messages": 0})
+    assert well()["queue"] is True
+    Event.objects.create(**seen, data={"code": "connector.failed"})
+    assert well()["queue"] is None
+
+
+@pytest.mark.django_db
+def test_the_queue_is_looked_at_where_nobody_can_be_signed_in_as(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    moved = make_batch(1, state=S.DONE, go_at=now - timedelta(hours=1), ended_at=now)
+    PlaceBook.objects.create(campaign=moved.campaign, queue_program="see")
+    queue = SimpleNamespace(count=lambda: HeldMail(0))
+    monkeypatch.setattr(acceptance, "queue_of", lambda _: queue)
+    client.force_login(make_user(is_operator=True))
+    page = client.get(f"/batches/{moved.pk}/night").content.decode()
+    assert "Look at the old queue" in page
+    assert "Not known: nobody has looked since the night" in page
+    told = client.post(f"/batches/{moved.pk}/night/try", follow=True).content.decode()
+    assert "Looked at the queue of the old server." in told
+    assert "Nothing waits to be sent on the old server." in told
+    assert "no password is known" not in told
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["imap", "lmtp"])
+def test_a_try_that_sent_nothing_is_not_told_as_a_message_that_was_sent(client: Client, kind: str) -> None:
+    now = timezone.now()
+    moved = make_batch(1, state=S.DONE, go_at=now - timedelta(hours=1), ended_at=now)
+    Server.objects.update(kind=kind)
+    data = {"row": moved.campaign.target_id, "account": "probe@example.test", "is_well": False}
+    Event.objects.create(name=to_oneself.ENDED, data=data)
+    client.force_login(make_user(is_operator=True, is_administrator=True))
+    page = client.get(f"/batches/{moved.pk}/night").content.decode()
+    has_line = kind == "imap"
+    assert ("probe@example.test was to send a message to itself" in page) is has_line
+    assert ("#to-oneself" in page) is has_line  # elsewhere its page has no such place
+    assert "sent a message to itself" not in page
 
 
 @pytest.mark.django_db

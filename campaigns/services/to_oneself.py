@@ -59,10 +59,11 @@ def try_server(server: Server, wish: Wish, *, actor: User, seconds: float = MOST
         raise Refused("probe.only_imap")
     if not wish.is_agreed and _is_somebodys(server, wish):
         raise Refused("probe.somebodys", "login")
-    place = place_of(place_checked(wish.place, server.host, USUAL_PORTS[wish.service], "place"))
+    usual = USUAL_PORTS[wish.service]
+    place = place_of(place_checked(wish.place or f":{usual}", server.host, usual, "place"))
     endpoint = endpoint_of(server, wish.login, wish.password)
     sender = endpoint_of(server, "", Secret("")) if wish.service is Service.SMTP else endpoint
-    door = port_at(wish.service, sender, place.host, place.port or USUAL_PORTS[wish.service])
+    door = port_at(wish.service, sender, place.host, place.port or usual)
     token = new_token()
     opener = partial(load(str(places.kind_of(server).source)), endpoint, PATIENCE)
     storing = partial(load(str(places.kind_of(server).target)), endpoint, PATIENCE)
@@ -74,13 +75,12 @@ def try_server(server: Server, wish: Wish, *, actor: User, seconds: float = MOST
     else:
         record(SENT, actor=actor, row=server.pk, called=server.name, account=wish.login, token=token)
         found = within(seconds, partial(try_to_oneself, probe))
-    is_well = all(one.outcome is not Outcome.BAD for one in found)
     facts: dict[str, Any] = {
         "row": server.pk,
         "called": server.name,
         "account": wish.login,
         "token": token,
-        "is_well": is_well,
+        "is_well": _is_well(found),
     }
     record(ENDED, actor=actor, **facts, gone=_is_gone(found), found=stored(found))
     return found
@@ -100,11 +100,18 @@ def _is_somebodys(server: Server, wish: Wish) -> bool:
     return Account.objects.filter(on_target | on_source | Q(names__kind="address", names__value__in=names)).exists()
 
 
+def _is_well(found: list[Finding]) -> bool:
+    """True when the message came to INBOX and nothing else went wrong: in another folder, few people look for mail."""
+    looks = {one.look: one.outcome for one in found}
+    return looks.get(Look.ARRIVAL) is Outcome.GOOD and all(one.outcome is not Outcome.BAD for one in found)
+
+
 def _is_gone(found: list[Finding]) -> bool:
     """True when no message of this try can come any more, or be left."""
     looks = {one.look: one.outcome for one in found}
     if looks.get(Look.REMOVAL) is Outcome.GOOD:
-        return Look.STORED in looks and Look.TIME not in looks
+        # What was stored and not seen may turn up yet: filters take their time, and so does a server whose line broke.
+        return looks.get(Look.STORED) in (Outcome.GOOD, Outcome.WARNING) and Look.TIME not in looks
     return looks.get(Look.SUBMISSION, Outcome.BAD) is Outcome.BAD and Look.TIME not in looks
 
 

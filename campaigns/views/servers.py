@@ -90,7 +90,7 @@ def server_test(request: HttpRequest, server_id: int) -> HttpResponse:
 
 
 @require_POST
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("own-password")
 def server_to_oneself(request: HttpRequest, server_id: int) -> HttpResponse:
     """Have an account send a message to itself, and show how that went."""
     user = require(request, Verb.MANAGE_SERVERS)
@@ -125,11 +125,15 @@ def server_room(request: HttpRequest, server_id: int) -> HttpResponse:
     user = require(request, Verb.MANAGE_SERVERS)
     row = _find(server_id)
     form = RoomForm(request.POST)
-    if not form.is_valid():
-        return _page(request, row, room=form)
-    to_oneself.note_room(row, form.cleaned_data["words"], actor=user)
-    messages.success(request, gettext("Noted."))
-    return redirect(f"{reverse('server', args=[row.pk])}#room")
+    if form.is_valid():
+        try:
+            to_oneself.note_room(row, form.cleaned_data["words"], actor=user)
+        except Refused as refused:
+            add_refusal(form, refused)
+        else:
+            messages.success(request, gettext("Noted."))
+            return redirect(f"{reverse('server', args=[row.pk])}#room")
+    return _page(request, row, room=form)
 
 
 @require_POST

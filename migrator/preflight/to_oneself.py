@@ -71,6 +71,7 @@ def try_to_oneself(
     if not _ADDRESS.fullmatch(probe.address):
         yield bad(Look.SUBMISSION, MigratorError("address.bad"))
         return
+    look = Look.USER  # what an error is about that the mailbox gives
     try:
         with probe.open() as store:
             folders = store.folders()
@@ -89,18 +90,20 @@ def try_to_oneself(
                 yield Finding(Look.SUBMISSION, Outcome.WARNING, "unclear")
             else:
                 yield Finding(Look.SUBMISSION, Outcome.GOOD, "sent")
+            look = Look.ARRIVAL
             found = _wait(store, folders, probe.token, clock, seconds)
             is_gone = False
             for finding in _ended(store, found, is_unclear=is_unclear, token=probe.token):
                 yield finding
                 is_gone = finding.look is Look.REMOVAL and finding.outcome is Outcome.GOOD
             if is_gone and probe.open_to_store is not None:
+                look = Look.STORED
                 store.drop()
                 yield try_storing(store, probe.open_to_store, probe.token, clock)
     except _Failed as failed:
         yield bad(failed.look, failed.error)
     except MigratorError as error:
-        yield bad(Look.USER, error)
+        yield bad(look, error)
 
 
 def try_storing(

@@ -19,7 +19,9 @@ from campaigns.selectors import kinds
 from campaigns.services import acceptance, addresses, to_oneself
 from campaigns.services.refusals import Refused
 from migrator.directories.ldap import LdapDirectory
+from migrator.errors import MigratorError
 from migrator.limits import Limits
+from migrator.preflight import to_oneself as module
 from migrator.preflight.ports import Service, port_at
 from migrator.preflight.probe import Finding, Look, Outcome, try_directory, try_server
 from migrator.preflight.probe_others import try_delivery
@@ -42,7 +44,8 @@ from tests.rigs.text_peer import Act, TextConversation, TextPeer, close, then
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[NightWorld]:
-    with NightWorld({user: f"five-stones-of-{user}" for user in users(4)}, lists={}) as running:
+    passwords = {user: f"five-stones-of-{user}" for user in users(4)}
+    with NightWorld({**passwords, "u0002": "fünf Steine für 5 €"}, lists={}) as running:
         yield running
 
 
@@ -151,6 +154,31 @@ def test_a_wrong_password_is_sent_once_to_each_door(world: NightWorld, mailbox: 
     assert found == {"user": ("bad", "sign_in.refused")}
     door = port_at(Service.SUBMISSION, wrong, HOST, world.submission)
     assert told(try_to_oneself(probe(world, mailbox, door=door)))["submission"] == ("bad", "sign_in.refused")
+
+
+def test_a_password_of_any_letters_lets_in_at_both_doors(world: NightWorld) -> None:
+    assert told(try_to_oneself(probe(world, world.source.account("u0002")))) == WELL
+
+
+@pytest.mark.parametrize("at", ["arrival", "stored"])
+def test_a_line_that_is_lost_on_the_way_is_told_of_what_was_looked_at_then(
+    world: NightWorld, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def lost(*_: Any, **__: Any) -> Any:
+        raise MigratorError("line.lost")
+
+    monkeypatch.setattr(module, {"arrival": "_wait", "stored": "try_storing"}[at], lost)
+    tried, rest = probe(world, mailbox), titles(mailbox)
+    found = list(try_to_oneself(tried))
+    assert (found[-1].look.value, found[-1].code) == (at, "line.lost")
+    assert told(found)["user"] == ("good", "messages")
+    monkeypatch.undo()
+    if at == "arrival":  # it is there, or will be; a try that knows of it takes it away
+        until = time.monotonic() + 30
+        while len(titles(mailbox)) == len(rest):
+            assert time.monotonic() < until
+        assert told(try_to_oneself(probe(world, mailbox, earlier=[tried.token]))) == WELL
+    assert titles(mailbox) == rest
 
 
 def swallow(talk: TextConversation, command: bytes) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -96,9 +96,9 @@ def try_server(endpoint: Endpoint, doors: Mapping[Look, Endpoint], limits: Limit
             opened = _opened(look, session)
             yield opened
             if not is_described:
-                if opened.outcome is Outcome.GOOD:
-                    yield _room(session)
                 yield from _described(session)
+                if opened.outcome is Outcome.GOOD:  # last, for some servers count for so long that the line is given up
+                    yield _room(session)
                 is_described = True
 
 
@@ -222,9 +222,13 @@ def _opened(look: Look, session: ImapSession) -> Finding:
 def _room(session: ImapSession) -> Finding:
     """Return how much more the mailbox takes. What the server's disks take no mail server tells."""
     try:
-        return room_of(imap_quota.read(session) if session.has("QUOTA") else [], imap_quota.held_bytes(session))
+        quotas = imap_quota.read(session) if session.has("QUOTA") else []
     except MigratorError as error:
         return bad(Look.ROOM, error)
+    held_bytes = None
+    with suppress(MigratorError):  # without it the limits are worth telling, too
+        held_bytes = imap_quota.held_bytes(session)
+    return room_of(quotas, held_bytes)
 
 
 def room_of(quotas: Sequence[Quota], held_bytes: int | None) -> Finding:

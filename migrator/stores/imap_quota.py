@@ -32,14 +32,20 @@ def read(session: ImapSession) -> list[Quota]:
 
 
 def held_bytes(session: ImapSession) -> int | None:
-    """Return how much the account holds, as STATUS tells it (RFC 8438); None where the server does not count."""
+    """Return how much the account holds, as STATUS tells it (RFC 8438); None where the server does not count all of it.
+
+    Raises ``MigratorError``.
+    """
     if not session.has("STATUS=SIZE"):
         return None
     folders = [folder.path for folder in imap_listing.list_account(session).folders() if folder.selectable]
-    paths = [path for path in folders if imap_syntax.is_writable(path)][:_MOST_FOLDERS]
-    commands = [imap_syntax.command(b"STATUS ", session.string(path.raw), b" (SIZE)") for path in paths]
-    responses = [response for reply in session.talk(commands) if reply.is_ok for response in reply.untagged]
-    return sum(filter(None, map(_size, responses)))
+    if len(folders) > _MOST_FOLDERS or not all(map(imap_syntax.is_writable, folders)):
+        return None
+    commands = [imap_syntax.command(b"STATUS ", session.string(path.raw), b" (SIZE)") for path in folders]
+    replies = list(session.talk(commands))
+    if not all(reply.is_ok for reply in replies):
+        return None
+    return sum(filter(None, (_size(response) for reply in replies for response in reply.untagged)))
 
 
 def _size(response: bytes) -> int | None:

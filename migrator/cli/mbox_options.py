@@ -54,8 +54,8 @@ def add(group: argparse._ArgumentGroup) -> None:
         "--mbox-names",
         metavar="CHARSET",
         type=_charset,
-        help="the charset of the files' names in a tree, as koi8-r or cp1251 (default: as IMAP servers write them, or "
-        "UTF-8, or ISO-8859-1)",
+        help="the charset of the files' names in a tree that are neither as IMAP servers write them nor in UTF-8, as "
+        "koi8-r or cp1251 (default: ISO-8859-1); name it at the first copy: by another name a folder is copied again",
     )
 
 

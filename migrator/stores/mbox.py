@@ -153,12 +153,13 @@ class MboxSource(FileSource[MboxIndex]):
 
     def _raw(self, name: bytes) -> bytes:
         """Return the name of the folder that a file with ``name`` is, as IMAP writes it where we know its charset."""
-        if not self._names or name.isascii():
+        if not self._names or _in_utf8(name) is not None:
             return name
         try:
-            return FolderPath.of((name.decode(self._names),), self.separator).raw
+            levels = [_in_utf8(level) or level.decode(self._names) for level in name.split(b"/")]
         except UnicodeError:
             return name
+        return FolderPath.of(("/".join(levels),), self.separator).raw
 
     def _files(self) -> Iterator[Path]:
         def fail(error: OSError) -> None:
@@ -252,6 +253,14 @@ class MboxSource(FileSource[MboxIndex]):
             raise MigratorError("file.changing", side=Side.SOURCE, reply="a message is no longer where it was")
         literal = body.without_quotes(self._variant).literal
         yield Message(path, uid, len(literal), literal)
+
+
+def _in_utf8(name: bytes) -> str | None:
+    """Return a name that is in UTF-8, or ASCII, None for another; by chance hardly any in another is."""
+    try:
+        return name.decode("utf-8")
+    except UnicodeError:
+        return None
 
 
 def _checked(descriptor: int, start: int, end: int, key: bytes, variant: Variant) -> Iterator[bytes]:

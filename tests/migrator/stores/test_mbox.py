@@ -299,6 +299,20 @@ def test_names_of_files_in_another_charset_are_names_of_folders(tmp_path: Path) 
         assert sorted(len(bodies(store, folder.path)) for folder in found) == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("charset", ["koi8-r", "cp1251"])
+def test_a_name_in_utf8_is_what_it_was_beside_names_in_another_charset(tmp_path: Path, charset: str) -> None:
+    new, old = "Входящие", "Черновики"
+    mixed = "Архив".encode() + b"/" + old.encode(charset)  # a folder made after the locale was changed
+    for name in (f"{old}/{new}".encode(), old.encode(charset), mixed):
+        write_mbox(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)), [letter(len(name))])
+    with MboxSource(tmp_path) as store:
+        before = {folder.path.raw for folder in store.folders()}
+    with MboxSource(tmp_path, names=charset) as store:
+        found = [folder.path for folder in store.folders()]
+    assert {path.display for path in found} == {f"{old}/{new}", old, f"Архив/{old}"}
+    assert {path.raw for path in found if path.display == f"{old}/{new}"} <= before  # known by the name it had
+
+
 # the same mailbox again
 
 

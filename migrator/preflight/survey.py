@@ -103,7 +103,7 @@ class _Survey:
     has_access_lists: tuple[bool, bool] = (False, False)
     opening_seconds: float = 0.0
     sample: Sample = NOT_SAMPLED
-    sampled: set[FolderPath] = field(default_factory=set)
+    sampled: list[FolderPath] = field(default_factory=list)  # of the first most messages are read
 
     def run(self, listed: Callable[[], None]) -> bool:
         """Look at everything; return whether a line dropped, so that it is worth another try."""
@@ -178,7 +178,7 @@ class _Survey:
         self._compare_room()
         self._compare_allowance_of_a_day(profile)
         self._look_at_writers(guessed, newest)
-        self._look_at_people({path: uids for path, uids in newest.items() if path in self.sampled})
+        self._look_at_people({path: newest[path] for path in self.sampled})
 
     def _allowance(self) -> Allowance:
         """Ask what the target takes; of an empty folder where there is one, for that one tells most."""
@@ -196,7 +196,7 @@ class _Survey:
         """List all messages; return the newest small ones of some folders and of ``more``, for a closer look."""
         counted = {pair.source.path: pair.source.messages for pair in pairs}
         filled = sorted((pair.source for pair in pairs if pair.source.messages), key=_by_weight)
-        self.sampled = {folder.path for folder in filled[:SAMPLED_FOLDERS]}
+        self.sampled = [folder.path for folder in filled[:SAMPLED_FOLDERS]]
         sampled = {path: deque[int](maxlen=SAMPLE // 2) for path in (*self.sampled, *more)}
         requests = [ScanRequest(pair.source.path) for pair in pairs]
         for path, items in _by_folder(self.source.scan(requests) if requests else iter(())):

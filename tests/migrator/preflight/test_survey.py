@@ -10,6 +10,7 @@ import pytest
 from migrator.errors import MigratorError, Side
 from migrator.mail import FolderPath
 from migrator.preflight.foreseen import AccountSurvey, Severity
+from migrator.preflight.kin_sample import KinSample
 from migrator.preflight.survey import survey_account
 from migrator.testing import FaultPlan, MemoryMailbox, MemorySource, MemoryTarget
 from migrator.testing.mailboxes import ANY_FLAG
@@ -251,6 +252,25 @@ def test_who_wrote_what_is_taken_for_sent_mail_is_looked_at_and_a_doubt_is_told(
         )
     old["Gesendete Elemente"].special_use = "\\Sent"  # told: nothing is guessed
     assert "folder.role_doubtful" not in codes(survey(old, target))
+
+
+@pytest.mark.parametrize("names", [("Work", "Bin", "Sent"), ("Kunden", "Archiv", "Papierkorb"), ("A", "B", "C")])
+def test_most_of_what_is_looked_at_is_out_of_the_inbox_and_then_out_of_the_biggest_folders(
+    old, monkeypatch, names
+) -> None:
+    sampled = []
+    read = KinSample.read_source
+
+    def note(self, source, newest):
+        sampled.extend(path.display for path in newest)
+        return read(self, source, newest)
+
+    monkeypatch.setattr(KinSample, "read_source", note)
+    for count, name in enumerate(names):
+        for number in range(40 - 10 * count):
+            old.deliver(name, letter(ANNA, number))
+    survey(old, MemoryMailbox())
+    assert sampled == ["INBOX", *names]
 
 
 def test_a_list_shorter_than_the_count_is_told(old) -> None:

@@ -1004,7 +1004,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         Radius.ACCOUNT,
         Patience.LATER,
         N_("The message was sent, and did not arrive in the time that was waited."),
-        N_("Look into the queue and the log of the new server. Try again later: what arrives until then is removed."),
+        N_("Look into the queue and the log of the server. Try again later: what arrives until then is removed."),
     ),
     "probe.filed_elsewhere": Entry(
         Radius.ACCOUNT,

@@ -749,10 +749,12 @@ _STORIES: Final[dict[str, Words | Teller]] = {
         "fingerprint",
     ),
     "server.probe.sent": _about(
-        gettext_lazy("%(account)s sends a test message to itself on %(called)s."), "account", "called"
+        gettext_lazy("%(account)s is to send a test message to itself on %(called)s."), "account", "called"
     ),
     "server.probe.ended": _about(
-        gettext_lazy("The test message of %(account)s on %(called)s was looked for."), "account", "called"
+        gettext_lazy("The try to send a test message from %(account)s to itself on %(called)s is over."),
+        "account",
+        "called",
     ),
     "server.room.seen": _about(
         gettext_lazy("Somebody looked at the disks of %(called)s: %(words)s"), "called", "words"

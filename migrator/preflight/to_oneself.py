@@ -214,25 +214,29 @@ def _send(probe: Probe, limits: Limits, clock: Clock) -> bool:
     except MigratorError as error:  # of the goodbye, too: then the answer counts
         if answer is None and not is_begun:
             raise _Failed(Look.SUBMISSION, error) from None
-    if answer is not None and answer.code >= 400:
+    if answer is not None and (answer.code >= 400 or not is_begun):
         words = answer.words.decode("utf-8", "replace")
         raise _Failed(Look.SUBMISSION, smtp_replies.refusal(answer.code, words, answer.stage))
-    return answer is None
+    return answer is None or not answer.is_good
 
 
 class _Answer(NamedTuple):
     """What a server says at a stage of handing over."""
 
-    code: int
+    code: int  # -1 for what is no answer
     words: bytes
     stage: str
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.code < 300
 
 
 def _addressed(session: smtplib.SMTP, address: str) -> _Answer | None:
     """Return the refusal of sender or recipient; None when both are taken."""
     for stage, ask in (("MAIL", session.mail), ("RCPT", session.rcpt)):
         answer = _Answer(*ask(address), stage)
-        if answer.code >= 400:
+        if not answer.is_good:
             return answer
     return None
 

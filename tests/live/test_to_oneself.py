@@ -192,9 +192,10 @@ def swallow(talk: TextConversation, command: bytes) -> None:
         (then("354 go on", swallow, "250 taken", close), "arrival", "probe.not_arrived"),
         (then("354 go on", swallow, "554 5.7.1 message contains a virus"), "submission", "message.virus"),
         ("452 4.3.1 Insufficient system storage", "submission", "server.full"),
+        (then("354 go on", swallow, "well, well", close), "arrival", "probe.unclear"),  # that is no answer
         (close, "arrival", "probe.unclear"),  # nobody knows how far it came
     ],
-    ids=["lost", "taken", "refused", "full", "closed"],
+    ids=["lost", "taken", "refused", "full", "nonsense", "closed"],
 )
 def test_nobody_is_told_more_than_is_known_of_a_message_that_was_handed_over(
     mailbox: Mailbox, world: NightWorld, data: Act | str, look: str, code: str
@@ -206,6 +207,16 @@ def test_nobody_is_told_more_than_is_known_of_a_message_that_was_handed_over(
         assert peer.verbs().count("DATA") == 1
     assert found[look] == ("bad", code)
     assert "removal" not in found
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+def test_who_gives_no_answer_to_an_address_is_sent_no_message(mailbox: Mailbox, world: NightWorld, verb: str) -> None:
+    answers = {"EHLO": "250-peer\n250 HELP", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on", "QUIT": "221 bye"}
+    with TextPeer({**answers, "RSET": "250 ok", verb: "well, well"}, greeting="220 peer") as peer:
+        door = port_at(Service.SMTP, Endpoint(HOST, 0, "plain", "", Secret("")), HOST, peer.port)
+        found = list(try_to_oneself(probe(world, mailbox, door=door), seconds=0))
+        assert "DATA" not in peer.verbs()
+    assert (found[-1].look, found[-1].code, "well" in found[-1].reply) == (Look.SUBMISSION, "unknown", True)
 
 
 def test_where_one_message_cannot_be_removed_alone_none_is_sent(world: NightWorld, mailbox: Mailbox) -> None:

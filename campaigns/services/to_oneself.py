@@ -7,6 +7,7 @@ before it is sent, so that a message which came too late is removed by the next 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -94,10 +95,20 @@ def note_room(server: Server, words: str, *, actor: User) -> None:
 
 
 def _is_somebodys(server: Server, wish: Wish) -> bool:
+    """True for a login or address of a list, with its domain or without: many servers take both for one account."""
     names = {wish.login.casefold(), wish.address.casefold()}
-    on_target = Q(target=server) & (Q(target_login__iexact=wish.login) | Q(target_login__iexact=wish.address))
-    on_source = Q(source=server) & (Q(source_login__iexact=wish.login) | Q(source_login__iexact=wish.address))
+    on_target = Q(target=server) & _is_one_of("target_login", names)
+    on_source = Q(source=server) & _is_one_of("source_login", names)
     return Account.objects.filter(on_target | on_source | Q(names__kind="address", names__value__in=names)).exists()
+
+
+def _is_one_of(column: str, names: Collection[str]) -> Q:
+    found = Q()
+    for name in names:
+        local, _, domain = name.partition("@")
+        found |= Q(**{f"{column}__iexact": name})
+        found |= Q(**{f"{column}__iexact": local}) if domain else Q(**{f"{column}__istartswith": f"{name}@"})
+    return found
 
 
 def _is_well(found: list[Finding]) -> bool:

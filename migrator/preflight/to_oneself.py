@@ -178,7 +178,9 @@ def _ended(store: RemovingSource, found: list[_Found], *, is_unclear: bool, toke
     yield Finding(Look.ARRIVAL, Outcome.GOOD if found[0].path.is_inbox else Outcome.WARNING, "arrived", facts=facts)
     try:
         _remove(store, found)
-        left = _marked(store, store.folders(), {token})
+        if left := _marked(store, store.folders(), {token}):  # a copy that a filter made came a moment later
+            _remove(store, left)
+            left = _marked(store, store.folders(), {token})
     except MigratorError as error:
         yield bad(Look.REMOVAL, MigratorError("probe.stays", reply=f"{error.code} {error.reply}".strip()))
         return

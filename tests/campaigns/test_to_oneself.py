@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from django.test import Client, RequestFactory
 from django.views.debug import SafeExceptionReporterFilter
 
-from campaigns.models import Event, Server, User
+from campaigns.models import Account, Event, Server, User
 from campaigns.services import addresses, to_oneself
+from campaigns.services.refusals import Refused
 from campaigns.views import servers
 from migrator.preflight.probe import Finding, Look, Outcome
 from migrator.preflight.to_oneself import Probe
 from migrator.secret import Secret
-from tests.campaigns.factories import make_campaign, make_user
+from tests.campaigns.factories import make_batch, make_campaign, make_user
 
 pytestmark = pytest.mark.django_db
 ARRIVED = [
@@ -90,6 +92,30 @@ def test_what_was_stored_and_not_seen_to_go_is_looked_for_by_the_next_try(
     tried(server)
     tried(server)
     assert list(seen[1].earlier) == ([seen[0].token] if is_sought else [])
+
+
+@pytest.mark.parametrize(
+    ("login", "listed", "is_somebodys"),
+    [
+        ("anna", "anna@example.test", True),
+        ("Anna@example.test", "anna", True),
+        ("anna", "ANNA", True),
+        ("ann", "anna@example.test", False),
+        ("anna@example.test", "anna@other.test", False),
+        ("probe", "anna", False),
+    ],
+)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_who_is_on_a_list_is_somebody_with_a_domain_and_without(
+    server: Server, probes: tuple[list[Probe], list[Finding]], side: str, login: str, listed: str, is_somebodys: bool
+) -> None:
+    batch = make_batch(1)
+    rows = {f"{side}_id": server.pk, f"{side}_login": listed}
+    Account.objects.filter(batch=batch).update(**rows)
+    wish = to_oneself.Wish(login, Secret("secret"), "elsewhere@example.test")
+    with pytest.raises(Refused, match=r"probe\.somebodys") if is_somebodys else nullcontext():
+        to_oneself.try_server(server, wish, actor=make_user(is_administrator=True))
+    assert (not probes[0]) is is_somebodys
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,22 @@ def test_a_line_that_is_lost_on_the_way_is_told_of_what_was_looked_at_then(
     assert titles(mailbox) == rest
 
 
+def test_a_copy_that_comes_a_moment_later_is_taken_away_too(
+    world: NightWorld, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest, tried, wait = titles(mailbox), probe(world, mailbox), module._wait
+
+    def wait_and_copy(*args: Any) -> Any:
+        found = wait(*args)
+        with Dialogue(mailbox) as talk:
+            talk.append(b"INBOX", [(b"()", found[0].body)])
+        return found
+
+    monkeypatch.setattr(module, "_wait", wait_and_copy)
+    assert told(try_to_oneself(tried)) == WELL
+    assert titles(mailbox) == rest
+
+
 def swallow(talk: TextConversation, command: bytes) -> None:
     talk.peer.messages.append(talk.read_message())
 

@@ -68,12 +68,15 @@ def name_service() -> NameService:
     return NameService((place.host,), place.port or 53)
 
 
-def queue_of(book: PlaceBook) -> PostfixQueue | None:
-    """Return the old server's queue; None where nobody said how it is seen. Raises ``MigratorError``."""
+def queue_of(book: PlaceBook, seconds: float = 30.0) -> PostfixQueue | None:
+    """Return the old server's queue; None where nobody said how it is seen. Raises ``MigratorError``.
+
+    ``seconds``: how long its program may take for one answer.
+    """
     if not book.queue_program:
         return None
     found = host_files.resolved({"through": {host_files.PROGRAM: book.queue_program}})
-    return PostfixQueue(PostfixHost(Options(found).texts("through")))
+    return PostfixQueue(PostfixHost(Options(found).texts("through"), seconds))
 
 
 def expected(campaign: Campaign, book: PlaceBook) -> Expected:

@@ -28,6 +28,7 @@ _S = AccountState
 TRIED: Final = 3
 PASSED: Final = "account.acceptance.passed"
 FAILED: Final = "account.acceptance.failed"
+QUEUE_SECONDS: Final = 15.0  # somebody waits for the page, and for the sign-ins after this
 QUEUE_SEEN: Final = "batch.queue.seen"
 
 
@@ -133,7 +134,7 @@ def may_see_queue(batch: Batch) -> bool:
 def look_at_queue(batch: Batch, *, actor: Actor) -> MigratorError | None:
     """See how many messages wait on the old server, note it, and return why that could not be seen."""
     try:
-        queue = queue_of(place_book(batch.campaign))
+        queue = queue_of(place_book(batch.campaign), QUEUE_SECONDS)
         if queue is None:
             return None
         facts: dict[str, Any] = {"messages": queue.count().messages}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from campaigns.bridge import host_files
 from campaigns.models import Account, Batch, BatchHeld, Campaign, Confirmation, Connector, Event, PlaceBook, Server
-from campaigns.services import acceptance, to_oneself
+from campaigns.services import acceptance, to_oneself, trials
 from campaigns.states import AccountState
 from migrator.holds.base import HeldMail
 from tests.campaigns.factories import event_names, make_batch, make_user, put
@@ -130,7 +133,7 @@ def test_the_queue_is_looked_at_where_nobody_can_be_signed_in_as(
     moved = make_batch(1, state=S.DONE, go_at=now - timedelta(hours=1), ended_at=now)
     PlaceBook.objects.create(campaign=moved.campaign, queue_program="see")
     queue = SimpleNamespace(count=lambda: HeldMail(0))
-    monkeypatch.setattr(acceptance, "queue_of", lambda _: queue)
+    monkeypatch.setattr(acceptance, "queue_of", lambda *_: queue)
     client.force_login(make_user(is_operator=True))
     page = client.get(f"/batches/{moved.pk}/night").content.decode()
     assert "Look at the old queue" in page
@@ -139,6 +142,25 @@ def test_the_queue_is_looked_at_where_nobody_can_be_signed_in_as(
     assert "Looked at the queue of the old server." in told
     assert "Nothing waits to be sent on the old server." in told
     assert "no password is known" not in told
+
+
+@pytest.mark.django_db
+def test_a_program_that_hangs_keeps_nobody_waiting_and_the_queue_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert acceptance.QUEUE_SECONDS < trials.MOST_SECONDS
+    program = tmp_path / "see"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    moved = make_batch(1, state=S.DONE, go_at=timezone.now() - timedelta(hours=1))
+    PlaceBook.objects.create(campaign=moved.campaign, queue_program="see")
+    monkeypatch.setattr(host_files, "resolved", lambda _: {"through": [str(program)]})
+    monkeypatch.setattr(acceptance, "QUEUE_SECONDS", 0.2)
+    begun = time.monotonic()
+    error = acceptance.look_at_queue(moved, actor="anna")
+    assert error is not None
+    assert time.monotonic() - begun < 10
+    assert well()["queue"] is None
 
 
 @pytest.mark.django_db

@@ -159,7 +159,7 @@ SENTENCES: Final = {
     "probe.somebodys": N_(
         "This account is on a list of people who move. Take one that is there for tests, or say that its owner knows."
     ),
-    "room.words": N_("Say what you saw, in up to 200 signs."),
+    "room.words": N_("Say what you saw in one line of up to 200 characters, without tabs or other control characters."),
     "clients.none": N_(
         "Nobody signs in in this log. It may be of another kind, compressed, or of a day on which nobody came."
     ),

@@ -462,3 +462,18 @@ def test_a_user_whose_mailbox_leads_out_of_the_spool_is_refused_and_the_others_a
     answer = json.loads(shell.run(*words, exit_code=4))
     assert [row["error"]["code"] for row in answer["accounts"] if row["error"]] == ["file.escapes"]
     assert "number 66" not in [seen.title for seen in check.read(target.account("u0001")).folders[b"INBOX"].messages]
+
+
+@pytest.mark.req("S-105")
+@pytest.mark.parametrize("word", ["unquote", "ignore-status", "ignore-length", "zone=+0300"])
+def test_a_word_of_how_a_file_was_written_that_is_said_later_doubles_nothing_and_changes_no_mark(
+    shell: Shell, accounts: Iterator[Account], tmp_path: Path, word: str
+) -> None:
+    content = PSEUDO + b"".join(mbox_message(letter(number, flags=["\\Seen", "work"])) for number in range(5))
+    content += b"From a@b.test Wed Dec  2 05:53:22 1992\nSubject: quoting\nStatus: RO\n\n>From me\n\n"
+    account, file = next(accounts), tmp_path / "old"
+    before = imported(shell, account, file, content)
+    assert copied(shell, f"mbox:{file}", account, f"--mbox-{word}")["appended"] == 0
+    assert check.compare(before, check.read(account)) == []
+    file.write_bytes(content + mbox_message(letter(9)))
+    assert copied(shell, f"mbox:{file}", account, f"--mbox-{word}")["appended"] == 1

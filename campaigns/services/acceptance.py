@@ -118,7 +118,7 @@ def _queue(batch: Batch) -> Iterator[Check]:
     """Tell what was seen last of the queue of the old server since the night, where somebody said how it is seen."""
     if not may_see_queue(batch):
         return
-    rows = Event.objects.filter(batch=batch, name=QUEUE_SEEN)
+    rows = Event.objects.filter(account=None, batch=batch, name=QUEUE_SEEN)
     if since := batch.ended_at or batch.go_at:
         rows = rows.filter(at__gt=since)
     last = rows.order_by("-pk").first()

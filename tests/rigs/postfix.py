@@ -47,6 +47,23 @@ always_add_missing_headers = no
 message_drop_headers =
 local_header_rewrite_clients =
 """
+# What Postfix logs goes through a socket that takes ten lines (net.unix.max_dgram_qlen), to a daemon that a reload
+# restarts. Its master, too, waits for that socket: with one reload right after the other it would wait for ever.
+_THROUGH = """\
+#!/bin/sh
+program=$1
+shift
+[ "$program $1" = "postfix reload" ] || exec "$program" -c {conf} "$@"
+told() {{ grep -c 'reload -- version' {log}; }}
+before=$(told)
+"$program" -c {conf} "$@" || exit
+tries=0
+while [ "$(told)" -le "$before" ] && [ $tries -lt 200 ]; do
+    sleep 0.02
+    tries=$((tries + 1))
+done
+exit 0
+"""
 _SINK = """\
 virtual_mailbox_base = {dir}/mail
 virtual_mailbox_maps = texthash:{dir}/conf/mailboxes
@@ -226,7 +243,7 @@ class Exchanger(_Instance):
         self._database = database
         (self.dir / "tables").mkdir()
         through = self.dir / "through"
-        through.write_text(f'#!/bin/sh\nprogram=$1\nshift\nexec "$program" -c {self.dir}/conf "$@"\n')
+        through.write_text(_THROUGH.format(conf=self.dir / "conf", log=self.dir / "postfix.log"))
         through.chmod(0o755)
         if database:
             self._make_relation()
@@ -270,7 +287,7 @@ class Exchanger(_Instance):
                 line.execute("TRUNCATE mailferry_transport")
         else:
             self._make_files()
-        self.run("postfix", "reload")
+        subprocess.run([self.dir / "through", "postfix", "reload"], check=True, capture_output=True)
         self.run("postsuper", "-d", "ALL")
 
     def send(self, recipients: Sequence[str], body: bytes, sender: str = "outside@example.org") -> None:

@@ -196,9 +196,7 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
     """Copy one account, verify it when asked to, and say how it ended. Raises nothing that a mail server causes."""
     passed, report, failure, removal = PassResult(), None, None, None
     scripts_end, classes_end = None, None
-    kin = choices.policy.kin
-    kin = None if kin is None or account.is_shared else kin | {account.source_name}  # shared mail has no one owner
-    policy = replace(choices.policy, rules=account.rules, kin=kin)
+    policy = _policy_for(account, choices)
     rows: list[LeftMessage] = []
     aside: Path | None = None
     gone = 0
@@ -225,12 +223,8 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
             if choices.verify and passed.is_complete:
                 sink.emit(VerifyBegun(messages=sum(count for it, count in passed.totals.items() if it.is_on_target)))
                 report = verify(source, target, ledger, level=choices.verify, sink=sink, rules=account.rules)
-            is_done = (passed.is_complete or passed.is_dry_run) and not passed.error
-            if account.classes is not None and is_done:
-                classes_end = classes.carry(account.classes, ledger, sink, dry_run=passed.is_dry_run)
-            if account.scripts is not None and is_done:
-                is_live = policy.mode is Mode.CATCH_UP
-                scripts_end = scripts.carry(account.scripts, ledger, sink, dry_run=passed.is_dry_run, adds_only=is_live)
+            if _has_come(passed):
+                classes_end, scripts_end = _carry_beside(account, policy, ledger, sink, dry_run=passed.is_dry_run)
             if passed.is_balanced:
                 require_sound(ledger)
             gone = count_removals(ledger) if passed.removed else 0
@@ -267,10 +261,35 @@ def carry(account: Account, ledgers: Ledgers, choices: Choices, sink: EventSink,
     )
 
 
+def _policy_for(account: Account, choices: Choices) -> CopyPolicy:
+    """Return how this account is copied: by its own rules, and for whoever owns it; shared mail has no one owner."""
+    kin = choices.policy.kin
+    kin = None if kin is None or account.is_shared else kin | {account.source_name}
+    return replace(choices.policy, rules=account.rules, kin=kin)
+
+
+def _has_come(passed: PassResult) -> bool:
+    """True when the mail came to its end, or would have: what goes beside it may follow."""
+    return (passed.is_complete or passed.is_dry_run) and not passed.error
+
+
+def _carry_beside(
+    account: Account, policy: CopyPolicy, ledger: Ledger, sink: EventSink, *, dry_run: bool
+) -> tuple[ClassesEnd | None, ScriptsEnd | None]:
+    """Copy what goes beside the mail, where it was asked for."""
+    classes_end, scripts_end = None, None
+    if account.classes is not None:
+        classes_end = classes.carry(account.classes, ledger, sink, dry_run=dry_run)
+    if account.scripts is not None:
+        is_live = policy.mode is Mode.CATCH_UP
+        scripts_end = scripts.carry(account.scripts, ledger, sink, dry_run=dry_run, adds_only=is_live)
+    return classes_end, scripts_end
+
+
 def _pop_readers(account: Account, passed: PassResult, failure: MigratorError | None, sink: EventSink) -> PopEnd | None:
     """Ask by POP3 when both mailboxes are left: servers let one session at a time in."""
-    is_done = (passed.is_complete or passed.is_dry_run) and not passed.error and failure is None
-    return pop_readers.look(account.pop3, sink) if account.pop3 is not None and is_done else None
+    may_ask = _has_come(passed) and failure is None
+    return pop_readers.look(account.pop3, sink) if account.pop3 is not None and may_ask else None
 
 
 def _remove(
